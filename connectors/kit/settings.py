@@ -1,0 +1,252 @@
+"""The one settings file: `tidemark.toml`, overridden by the environment (`TIDEMARK_KAFKA__BOOTSTRAP=…`).
+
+Every error is reported at once. Secrets come from the environment or from files the settings name, never from flags.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from connectors.kit.clock import Clock, ScaledClock, WallClock
+
+SETTINGS_VARIABLE = "TIDEMARK_SETTINGS"
+DEFAULT_FILE = Path("tidemark.toml")
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Milliseconds = Annotated[int, Field(ge=0)]
+
+
+class SettingsError(Exception):
+    """The settings can't be used; the message lists every error, one a line."""
+
+
+class Section(BaseModel):
+    """A table of the settings file; a key it doesn't know is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TimeSettings(Section):
+    """Event time."""
+
+    grid_ms: Annotated[int, Field(ge=100)] = Field(10_000, description="Cell of the event-time grid.")
+    window_ms: Annotated[int, Field(ge=100)] = Field(10_000, description="Window: a whole number of cells.")
+    disorder_ms: Milliseconds = Field(10_000, description="How far a gateway may lag behind its partition's others.")
+    future_limit_ms: Milliseconds = Field(
+        300_000, description="A reading further ahead of its receipt is dead-lettered."
+    )
+    skew_limit_ms: Milliseconds = Field(300_000, description="A clock further off than this is an alert of its own.")
+
+    @model_validator(mode="after")
+    def _on_the_grid(self) -> Self:
+        if self.window_ms % self.grid_ms:
+            msg = f"window_ms {self.window_ms} is not a whole number of cells of grid_ms {self.grid_ms}"
+            raise ValueError(msg)
+        return self
+
+
+class ClockSettings(Section):
+    """The injected clock; with speed 1 and no origin it is the machine's."""
+
+    origin_ms: int | None = Field(
+        None, description="What the clock shows at `started_at_ms`; none is the machine's clock."
+    )
+    started_at_ms: int = Field(0, description="Wall time at which the clock shows `origin_ms`.")
+    speed: Annotated[float, Field(gt=0)] = Field(1.0, description="How many times as fast as the machine's clock.")
+
+    def build(self) -> Clock:
+        """Return the clock."""
+        if self.origin_ms is None:
+            return WallClock()
+        return ScaledClock(self.origin_ms, self.started_at_ms, self.speed)
+
+
+class MqttSettings(Section):
+    """The MQTT broker."""
+
+    host: str = Field("127.0.0.1", description="Broker's host.")
+    port: Port = Field(18830, description="Broker's port.")
+    username: str = Field("", description="User name; empty for none.")
+    password: SecretStr = Field(SecretStr(""), description="Password, better given as password_file.")
+    password_file: Path | None = Field(None, description="File that holds the password.")
+    tls: bool = Field(False, description="Whether to connect by TLS (1.2 or later).")
+    ca_file: Path | None = Field(None, description="CA certificates; none means the system's.")
+    keepalive_s: Annotated[int, Field(ge=1)] = Field(30, description="Finds a dead connection after 1.5 times this.")
+    reconnect_min_s: Annotated[float, Field(gt=0)] = Field(1.0, description="First delay before a reconnect.")
+    reconnect_max_s: Annotated[float, Field(gt=0)] = Field(30.0, description="Longest delay before a reconnect.")
+
+    def secret(self) -> str:
+        """Return the password, from its file where one is named."""
+        return read_secret(self.password, self.password_file)
+
+
+class KafkaSettings(Section):
+    """Kafka."""
+
+    bootstrap: str = Field("127.0.0.1:19092", description="Bootstrap servers, comma-separated.")
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="Protocol."
+    )
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "SCRAM-SHA-512", description="SASL mechanism."
+    )
+    username: str = Field("", description="SASL user name.")
+    password: SecretStr = Field(SecretStr(""), description="SASL password, better given as password_file.")
+    password_file: Path | None = Field(None, description="File that holds the password.")
+    ca_file: Path | None = Field(None, description="CA certificates; none means the system's.")
+    replication: Annotated[int, Field(ge=1)] = Field(1, description="Replicas of each topic when created.")
+
+    def secret(self) -> str:
+        """Return the password, from its file where one is named."""
+        return read_secret(self.password, self.password_file)
+
+
+class TopicSettings(Section):
+    """How Kafka's topics are created."""
+
+    shards: Annotated[int, Field(ge=1, le=1024)] = Field(32, description="Partitions of readings; fixed when created.")
+    keep_everything: bool = Field(False, description="No retention at all: for replays of old data on an old clock.")
+
+
+class BridgeSettings(Section):
+    """The MQTT → Kafka bridge."""
+
+    client_id: str = Field("tidemark-bridge", description="MQTT client id, one a bridge: its session hangs on it.")
+    max_inflight: Annotated[int, Field(ge=20, le=65535)] = Field(
+        1000, description="Messages not yet in Kafka; the broker sends no more than this, which bounds memory."
+    )
+    table_hold_ms: Milliseconds = Field(
+        5_000, description="How long a pack waits for its series table before it is dead."
+    )
+    linger_ms: Milliseconds = Field(20, description="How long small packs wait to share a Kafka record.")
+    record_bytes: Annotated[int, Field(ge=1024)] = Field(262_144, description="A record is closed at this size.")
+    payload_bytes: Annotated[int, Field(ge=1024)] = Field(65_536, description="A larger MQTT payload is dead-lettered.")
+    ack_packs: Annotated[int, Field(ge=1)] = Field(16, description="A gateway's ack is sent after so many packs,")
+    ack_ms: Milliseconds = Field(1_000, description="or after so long, whichever comes first.")
+    heartbeat_grace_ms: Milliseconds = Field(
+        30_000,
+        description="No heartbeat for so long after a reconnect, so that a backlog isn't made late by our own clock.",
+    )
+    last_heartbeat_ms: int | None = Field(None, description="No heartbeat is stamped later: the end of a replay.")
+    metrics_port: int = Field(19101, description="Port of /metrics, /healthz and /readyz.")
+
+
+class FlinkSettings(Section):
+    """The Flink cluster and the job."""
+
+    rest: str = Field("127.0.0.1:18081", description="REST address of the job manager.")
+    parallelism: Annotated[int, Field(ge=1)] = Field(2, description="Subtasks of each operator.")
+    checkpoint_ms: Annotated[int, Field(ge=100)] = Field(
+        1_000, description="Checkpoint interval: alerts are visible after it."
+    )
+    delivery: Literal["exactly-once", "low-latency"] = Field("exactly-once", description="Of alert events.")
+    home: Path | None = Field(None, description="Flink's distribution; none means the one in PyPI's apache-flink.")
+
+
+class InfluxSettings(Section):
+    """InfluxDB. Version 1.8 needs no token: user and password, or nothing on loopback."""
+
+    url: str = Field("http://127.0.0.1:18086", description="Address.")
+    token: SecretStr = Field(
+        SecretStr("-"), description="Token (2.x), better given as token_file; 1.8 takes `user:password`."
+    )
+    token_file: Path | None = Field(None, description="File that holds the token.")
+    organisation: str = Field("-", description="Organisation (2.x); 1.8 takes `-`.")
+    bucket: str = Field("tidemark", description="Bucket (2.x), or the name of the database (1.8).")
+    series: list[str] = Field(
+        ["*"], description="Globs of `site/gateway/device/quantity`: whose summaries are written."
+    )
+    metrics_port: int = Field(19102, description="Port of /metrics, /healthz and /readyz.")
+
+    def secret(self) -> str:
+        """Return the token, from its file where one is named."""
+        return read_secret(self.token, self.token_file)
+
+
+class NotifierSettings(Section):
+    """The notifier."""
+
+    subscriptions_file: Path = Field(Path("subscriptions.yaml"), description="Who gets what, by which channel.")
+    database: Path = Field(Path("var/data/notifier/outbox.sqlite"), description="The outbox.")
+    metrics_port: int = Field(19103, description="Port of /metrics, /healthz and /readyz.")
+
+
+class StackSettings(Section):
+    """The embedded stack."""
+
+    data: Path = Field(Path("var"), description="Where the stack keeps data, logs and its own files.")
+    parts: list[str] = Field(
+        ["mosquitto", "kafka", "influxd", "flink", "bridge", "influxdb-writer", "notifier"],
+        description="Which parts `tidemark up` starts; name fewer to use your own clusters for the rest.",
+    )
+    task_slots: Annotated[int, Field(ge=1)] = Field(2, description="Slots of the task manager.")
+    kafka_heap_mib: Annotated[int, Field(ge=128)] = Field(512, description="Java heap of Kafka.")
+    flink_job_manager_mib: Annotated[int, Field(ge=512)] = Field(1024, description="Memory of the job manager.")
+    flink_task_manager_mib: Annotated[int, Field(ge=1024)] = Field(2048, description="Memory of the task manager.")
+    kafka_controller_port: Port = Field(19093, description="Kafka's controller.")
+    influx_rpc_port: Port = Field(18088, description="InfluxDB's back-up port.")
+
+
+class Settings(BaseSettings):
+    """All settings."""
+
+    model_config = SettingsConfigDict(env_prefix="TIDEMARK_", env_nested_delimiter="__", extra="forbid", frozen=True)
+
+    time: TimeSettings = TimeSettings()
+    clock: ClockSettings = ClockSettings()
+    mqtt: MqttSettings = MqttSettings()
+    kafka: KafkaSettings = KafkaSettings()
+    topics: TopicSettings = TopicSettings()
+    bridge: BridgeSettings = BridgeSettings()
+    flink: FlinkSettings = FlinkSettings()
+    influxdb: InfluxSettings = InfluxSettings()
+    notifier: NotifierSettings = NotifierSettings()
+    stack: StackSettings = StackSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment first, then the file."""
+        path = os.environ.get(SETTINGS_VARIABLE)
+        file = Path(path) if path else DEFAULT_FILE
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=file)
+
+
+def read_secret(value: SecretStr, file: Path | None) -> str:
+    """Return a secret, from `file` where one is named."""
+    if file is None:
+        return value.get_secret_value()
+    try:
+        return file.read_text().strip()
+    except OSError as error:
+        raise SettingsError(f"secret file {file}: {error.strerror}") from error
+
+
+def load_settings() -> Settings:
+    """Read the file that `TIDEMARK_SETTINGS` names (or `tidemark.toml`, which may be absent) and the environment.
+
+    Raises
+    ------
+    SettingsError
+        With every error, one a line, each naming its key.
+    """
+    path = os.environ.get(SETTINGS_VARIABLE)
+    if path and not Path(path).is_file():
+        raise SettingsError(f"{SETTINGS_VARIABLE} names {path}, which is no file")
+    try:
+        # The variable that names the file is not a setting itself.
+        return Settings()
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}" for e in error.errors()]
+        raise SettingsError("the settings can't be used:\n  " + "\n  ".join(lines)) from error
+    except ValueError as error:
+        raise SettingsError(f"{path or DEFAULT_FILE} can't be read: {error}") from error
