@@ -1,0 +1,1 @@
+"""The alert life cycle: a pure fold of alert events into the state of each alert."""

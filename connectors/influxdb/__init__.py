@@ -1,0 +1,1 @@
+"""The InfluxDB writer: alert events and window summaries become points."""

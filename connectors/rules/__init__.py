@@ -1,0 +1,1 @@
+"""Rule documents: loading, checking, selecting. Pure."""

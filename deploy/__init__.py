@@ -1,0 +1,1 @@
+"""The composition root: commands, the embedded stack, the demo, benchmarks."""

@@ -1,0 +1,1 @@
+"""The `tidemark` command, one group of subcommands a file."""

@@ -1,0 +1,1 @@
+"""Flink jobs, one a file: topology only; what they compute is in `jobs.windows`."""

@@ -1,0 +1,1 @@
+"""Detectors, one a file: arrays in, arrays out."""

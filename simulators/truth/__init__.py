@@ -1,0 +1,1 @@
+"""Joins truth and alerts: recall and precision."""
