@@ -179,7 +179,7 @@ class StackSettings(Section):
 
     data: Path = Field(Path("var"), description="Where the stack keeps data, logs and its own files.")
     parts: list[str] = Field(
-        ["mosquitto", "kafka", "influxd", "flink", "bridge", "influxdb-writer", "notifier"],
+        ["mosquitto", "kafka", "influxd", "flink", "bridge", "influxdb-writer", "notifier", "job"],
         description="Which parts `tidemark up` starts; name fewer to use your own clusters for the rest.",
     )
     task_slots: Annotated[int, Field(ge=1)] = Field(2, description="Slots of the task manager.")
@@ -187,7 +187,11 @@ class StackSettings(Section):
     flink_job_manager_mib: Annotated[int, Field(ge=512)] = Field(1024, description="Memory of the job manager.")
     flink_task_manager_mib: Annotated[int, Field(ge=1024)] = Field(2048, description="Memory of the task manager.")
     kafka_controller_port: Port = Field(19093, description="Kafka's controller.")
+    flink_rpc_port: Port = Field(16123, description="The job manager's RPC port, where task managers find it.")
     influx_rpc_port: Port = Field(18088, description="InfluxDB's back-up port.")
+    influx_retention_days: Annotated[int, Field(ge=0)] = Field(
+        400, description="How long the embedded InfluxDB keeps points, by event time; 0 keeps them for ever."
+    )
 
 
 class Settings(BaseSettings):
