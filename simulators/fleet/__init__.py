@@ -1,1 +1,6 @@
-"""A seeded fleet: signals and faults."""
+"""A seeded, vectorised fleet of simulated devices: signals, faults, and their truth."""
+
+from simulators.fleet.faults import FaultPlan
+from simulators.fleet.fleet import Fleet, Gateway
+
+__all__ = ["FaultPlan", "Fleet", "Gateway"]

@@ -1,1 +1,5 @@
-"""Joins truth and alerts: recall and precision."""
+"""Ground truth of a simulated fleet, and how alerts compare with it. Pure."""
+
+from simulators.truth.fault import FAULT_KINDS, Fault, FaultKind, TruthError, read_truth, write_truth
+
+__all__ = ["FAULT_KINDS", "Fault", "FaultKind", "TruthError", "read_truth", "write_truth"]
