@@ -1,0 +1,154 @@
+"""The cluster's `config.yaml`, its log settings, and the exact commands of its two programs."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from connectors.kit.settings import Settings
+from deploy.local.flink.distribution import Distribution, find_distribution
+from deploy.local.flink.memory import JobManagerMemory, TaskManagerMemory
+
+JOB_MANAGER_CLASS = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
+TASK_MANAGER_CLASS = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
+
+LOG_SETTINGS = """\
+# Written by Tidemark. Standard output is the log; who starts the program keeps and rotates it.
+rootLogger.level = INFO
+rootLogger.appenderRef.console.ref = Console
+appender.console.name = Console
+appender.console.type = CONSOLE
+appender.console.layout.type = PatternLayout
+appender.console.layout.pattern = %d{yyyy-MM-dd'T'HH:mm:ss.SSS} %-5p %c{1} - %m%n
+# The clients print their whole configuration for every checkpoint's transaction.
+logger.kafka.name = org.apache.kafka
+logger.kafka.level = WARN
+logger.producer.name = org.apache.flink.connector.kafka.sink
+logger.producer.level = WARN
+logger.netty.name = org.jboss.netty.channel.DefaultChannelPipeline
+logger.netty.level = OFF
+"""
+
+
+@dataclass(frozen=True)
+class Command:
+    """A program to start: its arguments, and what its environment has beyond ours."""
+
+    argv: list[str]
+    env: dict[str, str]
+
+
+@dataclass(frozen=True)
+class FlinkCommands:
+    """The two programs of the cluster. Both run in the foreground and end on SIGTERM.
+
+    Attributes
+    ----------
+    conf
+        The folder that `FLINK_CONF_DIR` names.
+    rest
+        Where the job manager answers: healthy when `GET http://<rest>/overview` does, and the task manager when its
+        `taskmanagers` is 1.
+    ports
+        Port → who listens there, all on loopback.
+    """
+
+    job_manager: Command
+    task_manager: Command
+    conf: Path
+    rest: str
+    ports: dict[int, str]
+
+
+def write_flink_conf(settings: Settings, folder: Path) -> FlinkCommands:
+    """Write the cluster's settings into `folder`/conf; checkpoints and savepoints go under `folder` too.
+
+    Raises
+    ------
+    FlinkMissing
+        If the distribution or Java can't be found.
+    """
+    distribution = find_distribution(settings.flink.home)
+    folder = folder.resolve()
+    conf = folder / "conf"
+    for part in (conf, folder / "checkpoints", folder / "savepoints", folder / "tmp"):
+        part.mkdir(parents=True, exist_ok=True)
+    (conf / "config.yaml").write_text(yaml.safe_dump(cluster_settings(settings, folder, distribution), width=10_000))
+    (conf / "log4j.properties").write_text(LOG_SETTINGS)
+    task_manager, job_manager = _memory(settings)
+    return FlinkCommands(
+        job_manager=_command(distribution, conf, job_manager.java_options(), JOB_MANAGER_CLASS, "-XX:+UseSerialGC"),
+        task_manager=_command(distribution, conf, task_manager.java_options(), TASK_MANAGER_CLASS, "-XX:+UseG1GC"),
+        conf=conf,
+        rest=settings.flink.rest,
+        ports={rest_port(settings): "Flink's web page", settings.stack.flink_rpc_port: "Flink's job manager"},
+    )
+
+
+def rest_port(settings: Settings) -> int:
+    """Return the port of the REST address."""
+    return int(settings.flink.rest.rpartition(":")[2])
+
+
+def cluster_settings(settings: Settings, folder: Path, distribution: Distribution) -> dict[str, object]:
+    """Return `config.yaml` as flat keys."""
+    task_manager, job_manager = _memory(settings)
+    host = settings.flink.rest.rpartition(":")[0]
+    return {
+        "env.java.opts.all": " ".join(distribution.java_options()),
+        "jobmanager.rpc.address": host,
+        "jobmanager.rpc.port": settings.stack.flink_rpc_port,
+        "jobmanager.bind-host": host,
+        "rest.address": host,
+        "rest.bind-address": host,
+        "rest.port": rest_port(settings),
+        "rest.bind-port": str(rest_port(settings)),
+        "taskmanager.host": host,
+        "taskmanager.bind-host": host,
+        "taskmanager.cpu.cores": float(settings.stack.task_slots),
+        "taskmanager.numberOfTaskSlots": settings.stack.task_slots,
+        "parallelism.default": settings.flink.parallelism,
+        # Jobs are submitted by the client. Uploading a jar through the web page would run anyone's code.
+        "web.submit.enable": False,
+        "web.cancel.enable": False,
+        "io.tmp.dirs": str(folder / "tmp"),
+        "python.executable": sys.executable,
+        "python.client.executable": sys.executable,
+        "execution.checkpointing.storage": "filesystem",
+        "execution.checkpointing.dir": (folder / "checkpoints").as_uri(),
+        "execution.checkpointing.savepoint-dir": (folder / "savepoints").as_uri(),
+        # A dead task manager is known after two refused calls, not after 50 s; a busy machine still has 30 s.
+        "heartbeat.interval": "2 s",
+        "heartbeat.timeout": "30 s",
+        "heartbeat.rpc-failure-threshold": 2,
+        # Ends never: the stack restarts what died, and the job has to be there when it is back.
+        "restart-strategy.type": "exponential-delay",
+        "restart-strategy.exponential-delay.initial-backoff": "500 ms",
+        "restart-strategy.exponential-delay.max-backoff": "10 s",
+        "restart-strategy.exponential-delay.reset-backoff-threshold": "2 min",
+        **task_manager.settings(),
+        **job_manager.settings(),
+    }
+
+
+def _memory(settings: Settings) -> tuple[TaskManagerMemory, JobManagerMemory]:
+    stack = settings.stack
+    return TaskManagerMemory(stack.flink_task_manager_mib), JobManagerMemory(stack.flink_job_manager_mib)
+
+
+def _command(distribution: Distribution, conf: Path, memory: list[str], main: str, collector: str) -> Command:
+    argv = [
+        str(distribution.java),
+        collector,
+        *memory,
+        "-XX:+IgnoreUnrecognizedVMOptions",  # an add-exports that a later Java no longer knows
+        *distribution.java_options(),
+        f"-Dlog4j.configurationFile=file:{conf / 'log4j.properties'}",
+        "-classpath",
+        distribution.class_path(),
+        main,
+        "--configDir",
+        str(conf),
+    ]
+    return Command(argv, distribution.environment(conf))

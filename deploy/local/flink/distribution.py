@@ -1,0 +1,80 @@
+"""Where Flink's distribution lies, and how its programs are started without its shell scripts.
+
+The scripts start a JVM of their own just to compute memory sizes; `memory.py` does that sum, so a part is up two seconds
+earlier and its process id is the JVM's.
+"""
+
+import os
+import shutil
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import yaml
+
+
+class FlinkMissing(Exception):
+    """The distribution, or Java, can't be found; the message says the mend."""
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """A Flink distribution and the Java that runs it."""
+
+    home: Path
+    java: Path
+
+    def class_path(self) -> str:
+        """Return the jars of `lib/`, flink-dist last, as the scripts order them."""
+        jars = sorted(self.home.glob("lib/*.jar"), key=lambda jar: (jar.name.startswith("flink-dist"), jar.name))
+        return ":".join(map(str, jars))
+
+    def java_options(self) -> list[str]:
+        """Return the add-opens of the shipped `env.java.opts.all`, which Flink needs on Java 17."""
+        shipped = yaml.safe_load((self.home / "conf/config.yaml").read_text())
+        return str(shipped["env"]["java"]["opts"]["all"]).split()
+
+    def environment(self, conf: Path) -> dict[str, str]:
+        """Return what Flink's programs read from the environment."""
+        return {
+            "FLINK_HOME": str(self.home),
+            "FLINK_CONF_DIR": str(conf),
+            "FLINK_LIB_DIR": str(self.home / "lib"),
+            "FLINK_OPT_DIR": str(self.home / "opt"),
+            "FLINK_PLUGINS_DIR": str(self.home / "plugins"),
+        }
+
+
+def find_java() -> Path:
+    """Return the Java of JAVA_HOME, else of PATH.
+
+    Raises
+    ------
+    FlinkMissing
+        If there is none.
+    """
+    home = os.environ.get("JAVA_HOME")
+    found = str(Path(home) / "bin/java") if home else shutil.which("java")
+    if not found or not Path(found).is_file():
+        raise FlinkMissing(
+            "no Java found: install Java 17 (Debian: apt install openjdk-17-jre-headless) or set JAVA_HOME"
+        )
+    return Path(found)
+
+
+def find_distribution(home: Path | None = None) -> Distribution:
+    """Return the distribution at `home`, else the one inside PyPI's apache-flink.
+
+    Raises
+    ------
+    FlinkMissing
+        If there is none, or no Java.
+    """
+    if home is None:
+        spec = find_spec("pyflink")  # without importing it, which takes a second
+        if spec is None or not spec.submodule_search_locations:
+            raise FlinkMissing("Flink is not installed: pip install 'tidemark[jobs]', or name its folder in flink.home")
+        home = Path(next(iter(spec.submodule_search_locations)))
+    if not list(home.glob("lib/flink-dist*.jar")):
+        raise FlinkMissing(f"{home} holds no Flink distribution (lib/flink-dist*.jar is missing)")
+    return Distribution(home.resolve(), find_java())
