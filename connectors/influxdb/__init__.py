@@ -1,1 +1,1 @@
-"""The InfluxDB writer: alert events and window summaries become points."""
+"""Kafka → InfluxDB: alert events and window summaries as points that a replay overwrites and never doubles."""

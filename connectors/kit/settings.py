@@ -155,9 +155,17 @@ class InfluxSettings(Section):
     )
     token_file: Path | None = Field(None, description="File that holds the token.")
     organisation: str = Field("-", description="Organisation (2.x); 1.8 takes `-`.")
-    bucket: str = Field("tidemark", description="Bucket (2.x), or the name of the database (1.8).")
+    bucket: Annotated[str, Field(min_length=1)] = Field(
+        "tidemark", description="Bucket (2.x); database, or database/retention policy (1.8)."
+    )
     series: list[str] = Field(
         ["*"], description="Globs of `site/gateway/device/quantity`: whose summaries are written."
+    )
+    batch_points: Annotated[int, Field(ge=1, le=100_000)] = Field(5_000, description="Points a write, at most.")
+    linger_ms: Milliseconds = Field(250, description="How long records gather before they are written.")
+    timeout_ms: Annotated[int, Field(ge=100)] = Field(10_000, description="A write without an answer is tried again.")
+    table_wait_ms: Milliseconds = Field(
+        10_000, description="How long an unknown series table is awaited before its windows are dead-lettered."
     )
     metrics_port: int = Field(19102, description="Port of /metrics, /healthz and /readyz.")
 
