@@ -1,0 +1,151 @@
+"""What to send next: the pure core of the device client. It knows no MQTT, disk or clock.
+
+Three marks move over the sequence numbers of the outbox: `acked` (in Kafka, by the bridge's word), `taken` (in the
+broker, by its PUBACK) and `next` (given to MQTT). Only `acked` is safety; `taken` saves sending twice what the broker
+still holds when a connection breaks.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class SendLimits:
+    """What bounds sending.
+
+    Attributes
+    ----------
+    window
+        Packs sent and not yet acknowledged by the bridge: bounds the broker's queue while the bridge is away.
+    ack_timeout_ms
+        Without progress for so long, everything unacknowledged is sent again: the broker may have lost it.
+    ack_timeout_max_ms
+        The timeout doubles up to this while nothing helps, so that a long outage of Kafka doesn't fill the broker with
+        copies.
+    puback_timeout_ms
+        A PUBACK overdue by so long means a connection that is stuck though it looks alive: open another.
+    """
+
+    window: int = 64
+    ack_timeout_ms: int = 5_000
+    ack_timeout_max_ms: int = 40_000
+    puback_timeout_ms: int = 20_000
+
+
+class Sender:
+    """Decides which packs to publish, given what was committed, taken and acknowledged, and the time.
+
+    Times are milliseconds of any clock that doesn't step back. `resent` counts publishes of a pack beyond its first.
+    """
+
+    def __init__(self, limits: SendLimits, acked: int, newest: int) -> None:
+        self.limits = limits
+        self.acked = acked
+        self.newest = newest
+        self.next = acked + 1
+        self.resent = 0
+        self._taken = acked
+        self._taken_ahead: set[int] = set()
+        self._flight: dict[int, int] = {}
+        self._highest = acked
+        self._cap = 0
+        self._waiting_since = 0
+        self._timeout = limits.ack_timeout_ms
+        self._begun = False
+
+    @property
+    def outstanding(self) -> bool:
+        """Whether something sent waits for the bridge's ack."""
+        return self.next > self.acked + 1
+
+    @property
+    def idle(self) -> bool:
+        """Whether everything committed is acknowledged."""
+        return self.acked >= self.newest
+
+    def committed(self, newest: int) -> None:
+        """Packs up to `newest` are in the outbox."""
+        self.newest = max(self.newest, newest)
+
+    def connected(self, session_present: bool, receive_maximum: int, now_ms: int) -> None:
+        """A connection is ready; it takes `receive_maximum` packs without PUBACK.
+
+        A broker that kept the session keeps what it took. One that didn't, or a device that has just started and
+        doesn't know what was taken, needs everything again.
+        """
+        self._cap = max(1, receive_maximum)
+        self._flight.clear()
+        if session_present and self._begun:
+            self.next = max(self._taken, self.acked) + 1
+        else:
+            self._rewind()
+        self._begun = True
+        self._timeout = self.limits.ack_timeout_ms
+        self._waiting_since = now_ms
+
+    def disconnected(self) -> None:
+        """The connection is gone, and with it what was on its way."""
+        self._cap = 0
+        self._flight.clear()
+
+    def due(self, now_ms: int) -> Iterator[int]:
+        """Yield the packs to publish now, in order; the caller says `published` before it takes the next."""
+        if self._cap and self.outstanding and now_ms - self._waiting_since >= self._timeout:
+            self._rewind()
+            self._timeout = min(2 * self._timeout, self.limits.ack_timeout_max_ms)
+            self._waiting_since = now_ms
+        while len(self._flight) < self._cap and self.next <= min(self.newest, self.acked + self.limits.window):
+            if self.next in self._flight:
+                self.next += 1
+                continue
+            yield self.next
+
+    def published(self, seq: int, now_ms: int) -> None:
+        """`seq` was given to MQTT."""
+        if not self.outstanding:
+            self._waiting_since = now_ms
+        if seq <= self._highest:
+            self.resent += 1
+        self._highest = max(self._highest, seq)
+        self._flight[seq] = now_ms
+        self.next = seq + 1
+
+    def taken(self, seq: int) -> None:
+        """The broker has `seq`."""
+        if self._flight.pop(seq, None) is None:
+            return
+        self._taken_ahead.add(seq)
+        while self._taken + 1 in self._taken_ahead:
+            self._taken += 1
+            self._taken_ahead.discard(self._taken)
+
+    def refused(self, seq: int) -> None:
+        """The broker refused `seq`; it is sent again after the timeout."""
+        self._flight.pop(seq, None)
+
+    def acknowledged(self, seq: int, now_ms: int) -> bool:
+        """The bridge has everything up to `seq` in Kafka; return whether that is news."""
+        seq = min(seq, self.newest)
+        if seq <= self.acked:
+            return False
+        self.acked = seq
+        self._taken = max(self._taken, seq)
+        self._taken_ahead = {ahead for ahead in self._taken_ahead if ahead > self._taken}
+        self.next = max(self.next, seq + 1)
+        self._waiting_since = now_ms
+        self._timeout = self.limits.ack_timeout_ms
+        return True
+
+    def stuck(self, now_ms: int) -> bool:
+        """Whether a PUBACK is so late that the connection should be given up."""
+        oldest = next(iter(self._flight.values()), None)
+        return oldest is not None and now_ms - oldest >= self.limits.puback_timeout_ms
+
+    def room(self) -> int:
+        """How many packs from `next` on may go before a PUBACK or an ack makes more room."""
+        return min(self._cap - len(self._flight), self.acked + self.limits.window + 1 - self.next)
+
+    def _rewind(self) -> None:
+        self.next = self.acked + 1
+        self._taken = self.acked
+        self._taken_ahead.clear()
