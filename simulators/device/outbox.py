@@ -28,7 +28,9 @@ CREATE TABLE state (
 );
 CREATE TABLE packs (seq INTEGER PRIMARY KEY, readings INTEGER NOT NULL, payload BLOB NOT NULL);
 CREATE TABLE series_tables (id TEXT PRIMARY KEY, body BLOB NOT NULL);
-CREATE TABLE ledger (seq INTEGER PRIMARY KEY, readings INTEGER NOT NULL, digest TEXT NOT NULL);
+CREATE TABLE ledger (
+    seq INTEGER PRIMARY KEY, readings INTEGER NOT NULL, digest TEXT NOT NULL, payload BLOB NOT NULL
+);
 """
 
 
@@ -71,7 +73,7 @@ class Outbox:
     synchronous
         `FULL` survives a power cut; `OFF` survives a crash of the process alone, and is for load tests.
     ledger
-        Keep number, size and hash of every pack for ever: what was attempted, for tests and for the books.
+        Keep number, size, hash and bytes of every pack for ever: what was attempted, for tests and for the books.
     limit_packs
         Protects the disk: at this many, `append` refuses.
     """
@@ -159,7 +161,7 @@ class Outbox:
             with _Transaction(self._db, self.path):
                 self._db.executemany("INSERT INTO packs VALUES (?, ?, ?)", rows)
                 if self._ledger:
-                    self._db.executemany("INSERT INTO ledger VALUES (?, ?, ?)", _digests(rows))
+                    self._db.executemany("INSERT INTO ledger VALUES (?, ?, ?, ?)", _entries(rows))
                 self._db.execute("UPDATE state SET last_seq = ?, committed_readings = ?", (last, committed))
             self._last, self._committed = last, committed
             return range(first, last + 1)
@@ -258,8 +260,8 @@ def digest(payload: bytes) -> str:
     return sha256(payload).hexdigest()[:16]
 
 
-def _digests(rows: Iterable[tuple[int, int, bytes]]) -> list[tuple[int, int, str]]:
-    return [(seq, readings, digest(payload)) for seq, readings, payload in rows]
+def _entries(rows: Iterable[tuple[int, int, bytes]]) -> list[tuple[int, int, str, bytes]]:
+    return [(seq, readings, digest(payload), payload) for seq, readings, payload in rows]
 
 
 def _lock(path: Path) -> IO[bytes]:

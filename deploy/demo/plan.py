@@ -1,0 +1,155 @@
+"""What a run of the demo does and when: its span of event time, its clock, its settings."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from connectors.kit.settings import (
+    BridgeSettings,
+    ClockSettings,
+    FlinkSettings,
+    InfluxSettings,
+    KafkaSettings,
+    MqttSettings,
+    NotifierSettings,
+    Settings,
+    StackSettings,
+    TimeSettings,
+    TopicSettings,
+)
+from connectors.wire.topics import DAY_MS
+from deploy.demo.recordings import MACHINE, OTHERS, Recording, last_ms, readings, shift_days
+
+GRID_MS = 15 * 60_000
+WEEK_MS = 7 * DAY_MS
+DISORDER_MS = 3 * DAY_MS
+"""72 hours of event time: some 9 s of the demo, so that a pause of any process makes nothing late."""
+AGE_MS = 4 * DAY_MS
+"""The last reading lies so far before the run: the clock then ends a day before it, so no stamp is ahead of time."""
+WHOLE_WEEKS = 11
+SHARDS = 4
+DEVICES, SERIES, READINGS_PER_WINDOW, DEVICES_PER_GATEWAY = 200, 2, 3, 20
+SITE = "demo"
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """A run of the demo.
+
+    Attributes
+    ----------
+    seed
+        Of the simulated fleet.
+    start_ms, end_ms
+        Event time of the whole run, on the grid: start of the first window, end of the last.
+    speed
+        Event time a wall time.
+    shifts
+        Gateway → whole days by which its recording is moved.
+    """
+
+    seed: int
+    start_ms: int
+    end_ms: int
+    speed: float
+    shifts: dict[str, int]
+
+    @property
+    def windows(self) -> int:
+        """Windows of a shard."""
+        return (self.end_ms - self.start_ms) // GRID_MS
+
+    @property
+    def last_heartbeat_ms(self) -> int:
+        """The stamp that closes the last window, exactly."""
+        return self.end_ms + DISORDER_MS
+
+    @property
+    def seconds(self) -> float:
+        """Wall time from the first window's start to the last heartbeat."""
+        return (self.last_heartbeat_ms - self.start_ms) / self.speed / 1000
+
+    def original_ms(self, gateway: str, time_ms: int) -> int:
+        """Return a time of the run on the dates of the gateway's recording."""
+        return time_ms - self.shifts.get(gateway, 0) * DAY_MS
+
+
+def seed_of_the_day(now_ms: int) -> int:
+    """Return the date as a number.
+
+    >>> seed_of_the_day(0)
+    19700101
+    """
+    return int(datetime.fromtimestamp(now_ms / 1000, UTC).strftime("%Y%m%d"))
+
+
+def make_plan(now_ms: int, seed: int | None = None, weeks: int = WHOLE_WEEKS, minutes: float = 4.0) -> Plan:
+    """Plan a run.
+
+    Parameters
+    ----------
+    weeks
+        How much of the machine's recording, from its start; 11 is all of it, three days more.
+    minutes
+        Wall time for that. The clock's speed follows, never so fast that 72 hours pass in under 2 s.
+
+    Raises
+    ------
+    ValueError
+        If weeks or minutes can't be.
+    """
+    if not 1 <= weeks <= WHOLE_WEEKS:
+        raise ValueError(f"weeks is {weeks}; the machine was recorded for {WHOLE_WEEKS}")
+    if minutes <= 0:
+        raise ValueError(f"minutes is {minutes}")
+    rows = readings(MACHINE)
+    first, last = rows[0][0], last_ms(MACHINE)
+    if weeks < WHOLE_WEEKS:
+        last = min(last, first + weeks * WEEK_MS)
+    days = shift_days(last, now_ms - AGE_MS)
+    start = (first + days * DAY_MS) // GRID_MS * GRID_MS
+    end = ((last + days * DAY_MS) // GRID_MS + 1) * GRID_MS
+    shifts = {MACHINE.gateway: days} | {one.gateway: shift_days(last_ms(one), end) for one in OTHERS}
+    speed = min((end - start) / (minutes * 60_000), DISORDER_MS / 2_000)
+    seed = seed_of_the_day(now_ms) if seed is None else seed
+    return Plan(seed=seed, start_ms=start, end_ms=end, speed=speed, shifts=shifts)
+
+
+def cut(recording: Recording, plan: Plan) -> list[tuple[int, float]]:
+    """Return what the run replays of a recording, moved to the run's dates, in the file's order."""
+    moved = plan.shifts[recording.gateway] * DAY_MS
+    rows = ((time + moved, value) for time, value in readings(recording))
+    return [(time, value) for time, value in rows if plan.start_ms <= time < plan.end_ms]
+
+
+def clock_settings(plan: Plan, first_window_at_ms: int) -> ClockSettings:
+    """Return the clock that shows the start of the first window when the wall clock shows `first_window_at_ms`."""
+    return ClockSettings(origin_ms=plan.start_ms, started_at_ms=first_window_at_ms, speed=plan.speed)
+
+
+def demo_settings(plan: Plan, folder: Path) -> Settings:
+    """Return the settings of the demo's own stack, but for ports and clock.
+
+    Every section is given whole, so that neither the environment nor a `tidemark.toml` leads the demo elsewhere.
+    """
+    selected = [f"{SITE}/{one.gateway}/*" for one in (MACHINE, *OTHERS)] + [f"{SITE}/fleet-001/*"]
+    return Settings(
+        time=TimeSettings(
+            grid_ms=GRID_MS,
+            window_ms=GRID_MS,
+            disorder_ms=DISORDER_MS,
+            future_limit_ms=DISORDER_MS,
+            skew_limit_ms=DISORDER_MS,
+        ),
+        clock=ClockSettings(),
+        mqtt=MqttSettings(reconnect_min_s=0.2, reconnect_max_s=1.0),
+        kafka=KafkaSettings(),
+        topics=TopicSettings(shards=SHARDS, keep_everything=True),
+        # Twice a device's longest reconnect delay. It must stay well below the disorder bound in wall time (9 s), in
+        # which a silent partition's watermark stands.
+        bridge=BridgeSettings(heartbeat_grace_ms=2_000, last_heartbeat_ms=plan.last_heartbeat_ms),
+        flink=FlinkSettings(parallelism=1),
+        influxdb=InfluxSettings(series=selected),
+        notifier=NotifierSettings(subscriptions_file=folder / "subscriptions.yaml"),
+        stack=StackSettings(data=folder, task_slots=2),
+    )
