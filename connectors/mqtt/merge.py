@@ -1,0 +1,92 @@
+"""Merging parts of one partition and cell into records, so that single readings don't cost a record each."""
+
+from dataclasses import dataclass, field
+
+from connectors.mqtt.messages import Flight
+from connectors.mqtt.split import Piece
+from connectors.wire.record import Part, Readings, encode_record
+from connectors.wire.series import SeriesTable
+
+PART_OVERHEAD = 96
+"""Bytes of a part beside its columns and names, roughly; only the size limit uses it."""
+
+SERIES_OVERHEAD = 24
+"""Bytes of a table's entry, roughly."""
+
+
+@dataclass(slots=True)
+class OpenRecord:
+    """A record that still takes parts."""
+
+    shard: int
+    cell_ms: int
+    opened_ms: float
+    earliest_ms: int
+    size: int = 0
+    parts: list[Part] = field(default_factory=list)
+    tables: dict[str, SeriesTable] = field(default_factory=dict)
+    flights: list[Flight] = field(default_factory=list)
+
+    def encode(self) -> bytes:
+        """Return the record's bytes."""
+        return encode_record(Readings(cell_ms=self.cell_ms, parts=self.parts, tables=list(self.tables.values())))
+
+    def key(self) -> bytes | None:
+        """Return the gateway where there is one, else None."""
+        first = self.parts[0].gateway
+        return first.encode() if all(part.gateway == first for part in self.parts) else None
+
+
+class Merger:
+    """Open records by partition and cell.
+
+    Parameters
+    ----------
+    linger_ms
+        How long (wall time) a record waits for more parts.
+    record_bytes
+        A record is closed when it has grown to this size.
+    """
+
+    def __init__(self, linger_ms: float, record_bytes: int) -> None:
+        self._linger_ms = linger_ms
+        self._record_bytes = record_bytes
+        self._open: dict[tuple[int, int], OpenRecord] = {}
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def add(
+        self,
+        shard: int,
+        piece: Piece,
+        *,
+        table: SeriesTable | None,
+        flight: Flight,
+        wall_ms: float,
+    ) -> OpenRecord | None:
+        """Add a part (and the table that it must carry) and return the record if that closed it."""
+        key, part = (shard, piece.cell_ms), piece.part
+        record = self._open.get(key)
+        if record is None:
+            record = self._open[key] = OpenRecord(shard, piece.cell_ms, wall_ms, piece.earliest_ms)
+        record.earliest_ms = min(record.earliest_ms, piece.earliest_ms)
+        record.parts.append(part)
+        record.flights.append(flight)
+        record.size += PART_OVERHEAD + len(part.offsets) + len(part.series) + len(part.values)
+        record.size += len(part.quality) + len(part.index) + len(part.gateway) + len(part.site)
+        if table is not None and table.id not in record.tables:
+            record.tables[table.id] = table
+            record.size += sum(SERIES_OVERHEAD + len(entry.device) + len(entry.quantity) for entry in table.series)
+        if record.size >= self._record_bytes or self._linger_ms <= 0:
+            return self._open.pop(key)
+        return None
+
+    def due(self, wall_ms: float, *, everything: bool = False) -> list[OpenRecord]:
+        """Take the records that waited long enough, oldest first; `everything` takes all."""
+        ready = []
+        for key, record in list(self._open.items()):
+            if not everything and wall_ms - record.opened_ms < self._linger_ms:
+                break  # Records lie in the order they were opened.
+            ready.append(self._open.pop(key))
+        return ready
