@@ -182,6 +182,16 @@ class NotifierSettings(Section):
     metrics_port: int = Field(19103, description="Port of /metrics, /healthz and /readyz.")
 
 
+class MonitorSettings(Section):
+    """The monitor, which raises system alerts."""
+
+    interval_ms: Annotated[int, Field(ge=100)] = Field(5_000, description="How often it looks.")
+    patience_ms: Milliseconds = Field(
+        60_000, description="How long something may stand still; it may recover by itself."
+    )
+    metrics_port: int = Field(19104, description="Port of /metrics, /healthz and /readyz.")
+
+
 class StackSettings(Section):
     """The embedded stack."""
 
@@ -216,6 +226,7 @@ class Settings(BaseSettings):
     flink: FlinkSettings = FlinkSettings()
     influxdb: InfluxSettings = InfluxSettings()
     notifier: NotifierSettings = NotifierSettings()
+    monitor: MonitorSettings = MonitorSettings()
     stack: StackSettings = StackSettings()
 
     @classmethod

@@ -1,0 +1,1 @@
+"""The monitor: raises the system alerts that no other service can see, by wall clock."""
