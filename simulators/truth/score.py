@@ -62,23 +62,24 @@ def score_fleet(
 ) -> FleetScore:
     """Join faults and alerts.
 
-    A fault is hit by an alert raised on the same series in a window between the fault's start and `GRACE_WINDOWS` windows
-    after its end. Further alerts there count as neither; every other alert on one of `gateways` is false. System alerts,
-    which have no gateway, are no part of it.
+    A fault is hit by an alert raised on the same series in a window between the fault's start and `GRACE_WINDOWS`
+    windows after its end. Further alerts there count as neither; every other alert on one of `gateways` is false.
+    System alerts, which have no gateway, are no part of it.
     """
     by_series: dict[SeriesKey, list[Fault]] = defaultdict(list)
     for fault in faults:
         by_series[fault.gateway, fault.device, fault.quantity].append(fault)
     found: dict[Fault, AlertEvent] = {}
-    false_alerts = []
+    false_alerts: list[AlertEvent] = []
     for event in raised(events):
         if event.gateway not in gateways:
             continue
-        fault = _belongs(by_series.get((event.gateway, event.device, event.quantity), []), event.raised_ms, window_ms)
-        if fault is None:
+        near = by_series.get((event.gateway, event.device, event.quantity), [])
+        owner = _belongs(near, event.raised_ms, window_ms)
+        if owner is None:
             false_alerts.append(event)
         else:
-            found.setdefault(fault, event)
+            found.setdefault(owner, event)
     return _figures(faults, found, false_alerts, window_ms)
 
 
@@ -91,7 +92,7 @@ def _figures(
     faults: Sequence[Fault], found: dict[Fault, AlertEvent], false_alerts: list[AlertEvent], window_ms: int
 ) -> FleetScore:
     total = len(faults)
-    by_kind = {}
+    by_kind: dict[str, float] = {}
     for kind in FAULT_KINDS:
         of_kind = [fault for fault in faults if fault.kind == kind]
         if of_kind:
@@ -99,7 +100,7 @@ def _figures(
     judged = len(found) + len(false_alerts)
     return FleetScore(
         recall=len(found) / total if total else 1.0,
-        recall_by_fault=dict(by_kind),
+        recall_by_fault=by_kind,
         precision=len(found) / judged if judged else 1.0,
         faults=total,
         hits=len(found),
