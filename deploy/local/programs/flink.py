@@ -1,0 +1,45 @@
+"""Flink: a job manager and a task manager. How they are configured is in `deploy.local.flink`."""
+
+import threading
+
+from connectors.kit.settings import Settings
+from deploy.local.flink.conf import FlinkCommands, write_flink_conf
+from deploy.local.health import check_http, check_task_managers
+from deploy.local.layout import Layout
+from deploy.local.part import Launch, Part
+from deploy.local.ports import PortUse, split_address
+
+
+def flink_parts(settings: Settings, layout: Layout) -> list[Part]:
+    """Return the two parts. They start together: a task manager waits for its job manager by itself."""
+    rest = settings.flink.rest
+    host, port = split_address(rest)
+
+    # Both write the same files; one after the other, or one would read what the other has half written.
+    lock = threading.Lock()
+    written: list[FlinkCommands] = []
+
+    def commands() -> FlinkCommands:
+        with lock:
+            if not written:
+                written.append(write_flink_conf(settings, layout.data("flink")))
+            return written[0]
+
+    job_manager = Part(
+        name="jobmanager",
+        launch=lambda: Launch(tuple((command := commands().job_manager).argv), command.env),
+        check=lambda: check_http(f"http://{rest}/overview"),
+        address=f"http://{rest}",
+        ports=(
+            PortUse("flink.rest", host, port),
+            PortUse("stack.flink_rpc_port", host, settings.stack.flink_rpc_port),
+        ),
+        stage=2,
+    )
+    task_manager = Part(
+        name="taskmanager",
+        launch=lambda: Launch(tuple((command := commands().task_manager).argv), command.env),
+        check=lambda: check_task_managers(rest, layout.pid_file("taskmanager")),
+        stage=2,
+    )
+    return [job_manager, task_manager]

@@ -1,0 +1,45 @@
+"""Tidemark's own services, and the keeper that submits the job and submits it again after a job manager was lost."""
+
+import sys
+
+from connectors.kit.settings import Settings
+from deploy.local.health import check_http, check_job
+from deploy.local.layout import Layout
+from deploy.local.part import DATABASE, TOPICS, Launch, Part
+from deploy.local.ports import PortUse
+
+
+def service_parts(settings: Settings, layout: Layout) -> list[Part]:
+    """Return the services and the job's keeper."""
+    return [
+        _service("bridge", "connectors.mqtt", "bridge.metrics_port", settings.bridge.metrics_port, "mosquitto", TOPICS),
+        _service(
+            "influxdb-writer",
+            "connectors.influxdb",
+            "influxdb.metrics_port",
+            settings.influxdb.metrics_port,
+            TOPICS,
+            DATABASE,
+        ),
+        _service("notifier", "connectors.notifier", "notifier.metrics_port", settings.notifier.metrics_port, TOPICS),
+        Part(
+            name="job",
+            launch=lambda: Launch((sys.executable, "-m", "deploy.local.keeper")),
+            check=lambda: check_job(settings.flink.rest),
+            needs=("jobmanager", TOPICS),
+            stage=0,
+            start_s=240.0,
+        ),
+    ]
+
+
+def _service(name: str, module: str, setting: str, port: int, *needs: str) -> Part:
+    return Part(
+        name=name,
+        launch=lambda: Launch((sys.executable, "-m", module)),
+        check=lambda: check_http(f"http://127.0.0.1:{port}/readyz"),
+        address=f"http://127.0.0.1:{port}/metrics",
+        ports=(PortUse(setting, "127.0.0.1", port),),
+        needs=needs,
+        stop_s=15.0,
+    )
