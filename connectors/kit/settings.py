@@ -197,7 +197,7 @@ class StackSettings(Section):
 
     data: Path = Field(Path("var"), description="Where the stack keeps data, logs and its own files.")
     parts: list[str] = Field(
-        ["mosquitto", "kafka", "influxd", "flink", "bridge", "influxdb-writer", "notifier", "job"],
+        ["mosquitto", "kafka", "influxd", "flink", "bridge", "influxdb-writer", "notifier", "monitor", "job"],
         description="Which parts `tidemark up` starts; name fewer to use your own clusters for the rest.",
     )
     task_slots: Annotated[int, Field(ge=1)] = Field(2, description="Slots of the task manager.")

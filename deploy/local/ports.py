@@ -101,7 +101,7 @@ def _candidates() -> Iterator[int]:
 
 def on_free_ports(settings: Settings) -> Settings:
     """Return the settings with every port of the embedded stack replaced by a free one on loopback."""
-    ports = iter(free_ports(10))
+    ports = iter(free_ports(11))
     stack = {name: next(ports) for name in ("kafka_controller_port", "flink_rpc_port", "influx_rpc_port")}
     return settings.model_copy(
         update={
@@ -113,6 +113,7 @@ def on_free_ports(settings: Settings) -> Settings:
             ),
             "bridge": settings.bridge.model_copy(update={"metrics_port": next(ports)}),
             "notifier": settings.notifier.model_copy(update={"metrics_port": next(ports)}),
+            "monitor": settings.monitor.model_copy(update={"metrics_port": next(ports)}),
             "stack": settings.stack.model_copy(update=stack),
         }
     )

@@ -22,6 +22,7 @@ def service_parts(settings: Settings, layout: Layout) -> list[Part]:
             DATABASE,
         ),
         _service("notifier", "connectors.notifier", "notifier.metrics_port", settings.notifier.metrics_port, TOPICS),
+        _service("monitor", "connectors.monitor", "monitor.metrics_port", settings.monitor.metrics_port, TOPICS),
         Part(
             name="job",
             launch=lambda: Launch((sys.executable, "-m", "deploy.local.keeper")),
