@@ -45,6 +45,7 @@ class AckLedger:
         self._age_ms = age_ms
         self._runs: OrderedDict[Boot, _Run] = OrderedDict()
         self._due: OrderedDict[Boot, _Run] = OrderedDict()
+        self._full: dict[Boot, None] = {}
 
     def seen(self, boot: Boot, seq: int, oldest_seq: int | None) -> None:
         """Note a publish: it starts the run of an unknown boot, or moves it up to what the device says is acknowledged.
@@ -59,6 +60,7 @@ class AckLedger:
             if len(self._runs) > MAX_BOOTS:
                 forgotten, _ = self._runs.popitem(last=False)
                 self._due.pop(forgotten, None)
+                self._full.pop(forgotten, None)
             return
         self._runs.move_to_end(boot)
         if oldest_seq is not None and oldest_seq > run.expected:
@@ -82,20 +84,23 @@ class AckLedger:
                 return
         if run.unsent == 0:
             run.since_ms = wall_ms
+            self._due[boot] = run
         run.unsent += 1
-        self._due[boot] = run
+        if run.unsent >= self._packs:
+            self._full[boot] = None
 
     def due(self, wall_ms: float, *, everything: bool = False) -> list[DueAck]:
         """Return the acknowledgements to send now; `everything` does not wait for packs or age."""
-        ready = [
-            boot
-            for boot, run in self._due.items()
-            if everything or run.unsent >= self._packs or wall_ms - run.since_ms >= self._age_ms
-        ]
+        ready = list(self._full)
+        for boot, run in self._due.items():
+            if not everything and wall_ms - run.since_ms < self._age_ms:
+                break  # They lie in the order in which they began to be due.
+            ready.append(boot)
         acks = []
-        for boot in ready:
+        for boot in dict.fromkeys(ready):
             run = self._due.pop(boot)
             run.unsent = 0
+            self._full.pop(boot, None)
             acks.append(DueAck(*boot, run.expected - 1))
         return acks
 

@@ -13,6 +13,9 @@ PART_OVERHEAD = 96
 SERIES_OVERHEAD = 24
 """Bytes of a table's entry, roughly."""
 
+MAX_SIZES = 100_000
+"""Tables whose size is remembered; bounds memory, and a size is soon found again."""
+
 
 @dataclass(slots=True)
 class OpenRecord:
@@ -52,6 +55,7 @@ class Merger:
         self._linger_ms = linger_ms
         self._record_bytes = record_bytes
         self._open: dict[tuple[int, int], OpenRecord] = {}
+        self._sizes: dict[str, int] = {}
 
     def __len__(self) -> int:
         return len(self._open)
@@ -77,10 +81,19 @@ class Merger:
         record.size += len(part.quality) + len(part.index) + len(part.gateway) + len(part.site)
         if table is not None and table.id not in record.tables:
             record.tables[table.id] = table
-            record.size += sum(SERIES_OVERHEAD + len(entry.device) + len(entry.quantity) for entry in table.series)
+            record.size += self._table_bytes(table)
         if record.size >= self._record_bytes or self._linger_ms <= 0:
             return self._open.pop(key)
         return None
+
+    def _table_bytes(self, table: SeriesTable) -> int:
+        size = self._sizes.get(table.id)
+        if size is None:
+            if len(self._sizes) > MAX_SIZES:
+                self._sizes.clear()
+            size = sum(SERIES_OVERHEAD + len(entry.device) + len(entry.quantity) for entry in table.series)
+            self._sizes[table.id] = size
+        return size
 
     def due(self, wall_ms: float, *, everything: bool = False) -> list[OpenRecord]:
         """Take the records that waited long enough, oldest first; `everything` takes all."""
