@@ -24,8 +24,13 @@ appender.console.layout.pattern = %d{yyyy-MM-dd'T'HH:mm:ss.SSS} %-5p %c{1} - %m%
 # The clients print their whole configuration for every checkpoint's transaction.
 logger.kafka.name = org.apache.kafka
 logger.kafka.level = WARN
+logger.connector.name = org.apache.flink.kafka.shaded
+logger.connector.level = WARN
 logger.producer.name = org.apache.flink.connector.kafka.sink
 logger.producer.level = WARN
+# It warns at each start that two sinks have committers in one task.
+logger.metrics.name = org.apache.flink.metrics.MetricGroup
+logger.metrics.level = ERROR
 logger.netty.name = org.jboss.netty.channel.DefaultChannelPipeline
 logger.netty.level = OFF
 """

@@ -1,7 +1,7 @@
 """Where Flink's distribution lies, and how its programs are started without its shell scripts.
 
-The scripts start a JVM of their own just to compute memory sizes; `memory.py` does that sum, so a part is up two seconds
-earlier and its process id is the JVM's.
+The scripts start a JVM of their own just to compute memory sizes; `memory.py` does that sum, so a part is up two
+seconds earlier and its process id is the JVM's.
 """
 
 import os

@@ -7,7 +7,10 @@ FRAMEWORK_HEAP = 128
 FRAMEWORK_OFF_HEAP = 128
 NETWORK = 64  # 2,048 buffers: enough for this job at parallelism 8
 TASK_OFF_HEAP = 64  # gRPC to the Python workers
-MANAGED = 32  # nothing of ours uses it (state lies on the heap); Flink wants more than none for Python
+
+MANAGED_SHARE = 0.2
+"""Of a task manager. The window operators buffer records in it, half each, divided by slots; one shard's window (some
+MB) has to fit, so it is generous. State lies on the heap."""
 
 
 def overhead(process: int) -> int:
@@ -26,9 +29,14 @@ class TaskManagerMemory:
     process: int
 
     @property
+    def managed(self) -> int:
+        """Off-heap memory of the window operators."""
+        return int(self.process * MANAGED_SHARE)
+
+    @property
     def task_heap(self) -> int:
         """Heap for the job."""
-        fixed = METASPACE + FRAMEWORK_HEAP + FRAMEWORK_OFF_HEAP + NETWORK + TASK_OFF_HEAP + MANAGED
+        fixed = METASPACE + FRAMEWORK_HEAP + FRAMEWORK_OFF_HEAP + NETWORK + TASK_OFF_HEAP + self.managed
         return self.process - overhead(self.process) - fixed
 
     def settings(self) -> dict[str, str]:
@@ -40,7 +48,7 @@ class TaskManagerMemory:
             "taskmanager.memory.task.off-heap.size": f"{TASK_OFF_HEAP}m",
             "taskmanager.memory.network.min": f"{NETWORK}m",
             "taskmanager.memory.network.max": f"{NETWORK}m",
-            "taskmanager.memory.managed.size": f"{MANAGED}m",
+            "taskmanager.memory.managed.size": f"{self.managed}m",
             "taskmanager.memory.jvm-metaspace.size": f"{METASPACE}m",
             "taskmanager.memory.jvm-overhead.min": f"{overhead(self.process)}m",
             "taskmanager.memory.jvm-overhead.max": f"{overhead(self.process)}m",
