@@ -88,8 +88,7 @@ def rules_table(options: Options, properties: Mapping[str, str]) -> str:
 
 def on_time_view(options: Options) -> str:
     """Return the view of what is not late (TUMBLE takes a table or a view, no subquery)."""
-    return f"CREATE TEMPORARY VIEW on_time AS SELECT * FROM readings WHERE NOT {_late(options)}"  # noqa: S608 -
-    numbers of ours
+    return f"CREATE TEMPORARY VIEW on_time AS SELECT * FROM readings WHERE NOT {_late(options)}"  # noqa: S608
 
 
 def windows_query(options: Options) -> str:
@@ -139,7 +138,6 @@ def sink_insert(tag: int) -> str:
     """Return the statement that fills the sink of one tag."""
     headers = ", headers" if tag == ALERT else ""
     return f"INSERT INTO {sink_name(tag)} SELECT `key`, `body`{headers} FROM {JUDGED} WHERE tag = {tag}"  # noqa: S608
-    - names of ours
 
 
 def sink_name(tag: int) -> str:
