@@ -4,7 +4,6 @@ import json
 import time
 import urllib.parse
 import urllib.request
-from pathlib import Path
 
 from connectors.kit.kafka import client_options, create_topics, producer
 from connectors.kit.settings import Settings
@@ -76,9 +75,7 @@ def _end_of_rules(settings: Settings) -> int:
 def _publish_rules(settings: Settings) -> None:
     from connectors.rules.load import load_rules
 
-    from connectors import rules
-
-    rule_set = load_rules(Path(rules.__path__[0]) / "default.yaml")
+    rule_set = load_rules()
     failures: list[str] = []
     client = producer(settings.kafka, linger_ms=0)
     client.produce(
