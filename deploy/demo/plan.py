@@ -1,7 +1,9 @@
 """What a run of the demo does and when: its span of event time, its clock, its settings."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -10,7 +12,6 @@ from connectors.kit.settings import (
     ClockSettings,
     FlinkSettings,
     InfluxSettings,
-    KafkaSettings,
     MqttSettings,
     NotifierSettings,
     Settings,
@@ -19,7 +20,9 @@ from connectors.kit.settings import (
     TopicSettings,
 )
 from connectors.wire.topics import DAY_MS
-from deploy.demo.recordings import MACHINE, OTHERS, Recording, last_ms, readings, shift_days
+from deploy.demo.recordings import MACHINE, OTHERS, RECORDED, Recorded, Span, labels, recording
+from simulators.fleet import FaultPlan, Fleet
+from simulators.replay import Recording, days_to_shift
 
 GRID_MS = 15 * 60_000
 WEEK_MS = 7 * DAY_MS
@@ -31,6 +34,7 @@ WHOLE_WEEKS = 11
 SHARDS = 4
 DEVICES, SERIES, READINGS_PER_WINDOW, DEVICES_PER_GATEWAY = 200, 2, 3, 20
 SITE = "demo"
+PARALLELISM = 2
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,24 +106,47 @@ def make_plan(now_ms: int, seed: int | None = None, weeks: int = WHOLE_WEEKS, mi
         raise ValueError(f"weeks is {weeks}; the machine was recorded for {WHOLE_WEEKS}")
     if minutes <= 0:
         raise ValueError(f"minutes is {minutes}")
-    rows = readings(MACHINE)
-    first, last = rows[0][0], last_ms(MACHINE)
+    times = recording(MACHINE).times
+    first, last = int(times[0]), int(times[-1])
     if weeks < WHOLE_WEEKS:
-        last = min(last, first + weeks * WEEK_MS)
-    days = shift_days(last, now_ms - AGE_MS)
+        last = int(times[times < first + weeks * WEEK_MS][-1])
+    days = days_to_shift(last, now_ms - AGE_MS)
     start = (first + days * DAY_MS) // GRID_MS * GRID_MS
     end = ((last + days * DAY_MS) // GRID_MS + 1) * GRID_MS
-    shifts = {MACHINE.gateway: days} | {one.gateway: shift_days(last_ms(one), end) for one in OTHERS}
+    ends = {one.gateway: days_to_shift(int(recording(one).times[-1]), end - 1) for one in OTHERS}
     speed = min((end - start) / (minutes * 60_000), DISORDER_MS / 2_000)
     seed = seed_of_the_day(now_ms) if seed is None else seed
-    return Plan(seed=seed, start_ms=start, end_ms=end, speed=speed, shifts=shifts)
+    return Plan(seed=seed, start_ms=start, end_ms=end, speed=speed, shifts={MACHINE.gateway: days} | ends)
 
 
-def cut(recording: Recording, plan: Plan) -> list[tuple[int, float]]:
-    """Return what the run replays of a recording, moved to the run's dates, in the file's order."""
-    moved = plan.shifts[recording.gateway] * DAY_MS
-    rows = ((time + moved, value) for time, value in readings(recording))
-    return [(time, value) for time, value in rows if plan.start_ms <= time < plan.end_ms]
+def replayed(recorded: Recorded, plan: Plan) -> Recording:
+    """Return what the run replays of a recording, moved to the run's dates."""
+    whole = recording(recorded)
+    times = whole.times + plan.shifts[recorded.gateway] * DAY_MS
+    kept = (times >= plan.start_ms) & (times < plan.end_ms)
+    return replace(whole, times=times[kept], values=whole.values[kept])
+
+
+def replayed_labels(recorded: Recorded, plan: Plan) -> list[Span]:
+    """Return the labelled windows that lie in the run, at least in part, on the run's dates."""
+    moved = plan.shifts[recorded.gateway] * DAY_MS
+    spans = [(first + moved, last + moved) for first, last in labels(recorded)]
+    return [(first, last) for first, last in spans if first < plan.end_ms and last >= plan.start_ms]
+
+
+def demo_fleet(plan: Plan) -> Fleet:
+    """Return the simulated fleet of the run, with its faults."""
+    return Fleet(
+        seed=plan.seed,
+        devices=DEVICES,
+        series=SERIES,
+        readings_per_window=READINGS_PER_WINDOW,
+        window_ms=GRID_MS,
+        windows=plan.windows,
+        start_ms=plan.start_ms,
+        devices_per_gateway=DEVICES_PER_GATEWAY,
+        faults=FaultPlan.default(DEVICES),
+    )
 
 
 def clock_settings(plan: Plan, first_window_at_ms: int) -> ClockSettings:
@@ -132,24 +159,24 @@ def demo_settings(plan: Plan, folder: Path) -> Settings:
 
     Every section is given whole, so that neither the environment nor a `tidemark.toml` leads the demo elsewhere.
     """
-    selected = [f"{SITE}/{one.gateway}/*" for one in (MACHINE, *OTHERS)] + [f"{SITE}/fleet-001/*"]
-    return Settings(
-        time=TimeSettings(
+    selected = [f"{SITE}/{one.gateway}/*" for one in RECORDED] + [f"{SITE}/fleet-001/*"]
+    sections: dict[str, Any] = {
+        "time": TimeSettings(
             grid_ms=GRID_MS,
             window_ms=GRID_MS,
             disorder_ms=DISORDER_MS,
             future_limit_ms=DISORDER_MS,
             skew_limit_ms=DISORDER_MS,
         ),
-        clock=ClockSettings(),
-        mqtt=MqttSettings(reconnect_min_s=0.2, reconnect_max_s=1.0),
-        kafka=KafkaSettings(),
-        topics=TopicSettings(shards=SHARDS, keep_everything=True),
-        # Twice a device's longest reconnect delay. It must stay well below the disorder bound in wall time (9 s), in
-        # which a silent partition's watermark stands.
-        bridge=BridgeSettings(heartbeat_grace_ms=2_000, last_heartbeat_ms=plan.last_heartbeat_ms),
-        flink=FlinkSettings(parallelism=1),
-        influxdb=InfluxSettings(series=selected),
-        notifier=NotifierSettings(subscriptions_file=folder / "subscriptions.yaml"),
-        stack=StackSettings(data=folder, task_slots=2),
-    )
+        "mqtt": MqttSettings(reconnect_min_s=0.2, reconnect_max_s=1.0),
+        "topics": TopicSettings(shards=SHARDS, keep_everything=True),
+        # Twice a gateway's longest reconnect delay, and well below the disorder bound in wall time (9 s): while no
+        # heartbeat comes, a silent partition's watermark stands.
+        "bridge": BridgeSettings(heartbeat_grace_ms=2_000, last_heartbeat_ms=plan.last_heartbeat_ms),
+        "flink": FlinkSettings(parallelism=PARALLELISM),
+        "influxdb": InfluxSettings(series=selected),
+        "notifier": NotifierSettings(subscriptions_file=folder / "subscriptions.yaml"),
+        "stack": StackSettings(data=folder, task_slots=PARALLELISM),
+    }
+    defaults = {name: field.get_default() for name, field in Settings.model_fields.items()}
+    return Settings(**(defaults | sections))

@@ -3,7 +3,6 @@
 The files come from the Numenta Anomaly Benchmark (MIT licence, `data/LICENSE-NAB.txt`).
 """
 
-import csv
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -11,16 +10,17 @@ from pathlib import Path
 
 import msgspec
 
-from connectors.wire.topics import DAY_MS
+from connectors.wire.series import Series, SeriesTable, series_table
+from simulators.replay import Recording, read_recording
 
 DATA = Path(__file__).parent / "data"
 
 Span = tuple[int, int]
-"""Event time `[start, end]`, milliseconds."""
+"""Event time `[first, last]`, milliseconds, both ends included."""
 
 
 @dataclass(frozen=True)
-class Recording:
+class Recorded:
     """A recorded series and the gateway that replays it.
 
     Attributes
@@ -37,67 +37,51 @@ class Recording:
     gateway: str
     device: str
     quantity: str
-    unit: str
     title: str
+    unit: str = ""
 
     @property
-    def path(self) -> Path:
-        """Where the file is."""
-        return DATA / self.file
+    def key(self) -> tuple[str, str, str]:
+        """Gateway, device and quantity, as alerts name the series."""
+        return self.gateway, self.device, self.quantity
+
+    @property
+    def table(self) -> SeriesTable:
+        """The gateway's series table."""
+        return series_table((Series(self.device, self.quantity, self.unit),))
 
 
-MACHINE = Recording(
+MACHINE = Recorded(
     "machine_temperature_system_failure.csv",
     "machine",
     "machine-1",
     "temperature",
-    "",
-    "Temperature of an industrial machine",
+    "temperature of an industrial machine",
 )
 OTHERS = (
-    Recording(
+    Recorded(
         "ambient_temperature_system_failure.csv",
         "office",
         "office-1",
         "temperature",
-        "",
-        "Temperature in an office whose sensor fails",
+        "temperature of an office",
     ),
-    Recording("nyc_taxi.csv", "taxis", "city-1", "passengers", "", "Taxi passengers in New York, per half hour"),
+    Recorded("nyc_taxi.csv", "taxis", "city-1", "passengers", "taxi passengers of New York"),
 )
-
-
-def milliseconds(text: str) -> int:
-    """Return a recorded stamp as milliseconds since 1970; the recordings name no zone and are taken as UTC.
-
-    >>> milliseconds("1970-01-02 00:00:00")
-    86400000
-    """
-    return round(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() * 1000)
+RECORDED = (MACHINE, *OTHERS)
 
 
 @cache
-def readings(recording: Recording) -> tuple[tuple[int, float], ...]:
-    """Return (time_ms, value) as recorded, in the file's order."""
-    with recording.path.open(newline="") as file:
-        return tuple((milliseconds(row["timestamp"]), float(row["value"])) for row in csv.DictReader(file))
+def recording(recorded: Recorded) -> Recording:
+    """Return the readings, on the dates of the recording; naive stamps are taken as UTC."""
+    return read_recording(DATA / recorded.file)
 
 
-def labels(recording: Recording) -> tuple[Span, ...]:
-    """Return the labelled windows, on the recording's dates."""
+def labels(recorded: Recorded) -> tuple[Span, ...]:
+    """Return the labelled windows, on the dates of the recording."""
     known = msgspec.json.decode((DATA / "labels.json").read_bytes(), type=dict[str, list[tuple[str, str]]])
-    return tuple((milliseconds(first), milliseconds(last)) for first, last in known[recording.file])
+    return tuple((_milliseconds(first), _milliseconds(last)) for first, last in known[recorded.file])
 
 
-def last_ms(recording: Recording) -> int:
-    """Return the latest stamp of a recording."""
-    return max(time for time, _ in readings(recording))
-
-
-def shift_days(last: int, target: int) -> int:
-    """Return by how many whole days `last` must be moved to lie at most a day before `target`, and not after it.
-
-    >>> shift_days(DAY_MS, 10 * DAY_MS + 1)
-    9
-    """
-    return (target - last) // DAY_MS
+def _milliseconds(text: str) -> int:
+    return round(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() * 1000)
