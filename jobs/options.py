@@ -48,7 +48,7 @@ class Options:
     transactional_prefix: str = "tidemark-detect"
     kafka_properties: Path | None = None
     start_ms: int | None = None
-    name: str = "detect"
+    name: str = "tidemark-detect"
 
 
 def parse(argv: Sequence[str] | None = None) -> Options:

@@ -16,6 +16,8 @@ _EXPECTED = {
     "deploy.command.exits.CommandFailed": EXIT_FAILURE,
     "deploy.local.stack.StackError": EXIT_FAILURE,
     "deploy.local.flink.distribution.FlinkMissing": EXIT_FAILURE,
+    "deploy.local.flink.rest.ClusterRefused": EXIT_FAILURE,
+    "deploy.local.flink.rest.ClusterUnreachable": EXIT_UNREACHABLE,
     "connectors.kit.settings.SettingsError": EXIT_USAGE,
     "connectors.rules.load.RulesError": EXIT_USAGE,
     "connectors.kit.service.Unreachable": EXIT_UNREACHABLE,

@@ -1,0 +1,129 @@
+"""`flink run`, put together: the client's own settings, the Kafka properties, and the command."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from connectors.kit.settings import KafkaSettings, Settings
+from deploy.local.flink.distribution import Distribution
+from deploy.local.flink.package import PROJECT
+
+CONNECTOR = PROJECT / "var/parts/flink/flink-sql-connector-kafka-5.0.0-2.2.jar"
+CLIENT_CLASS = "org.apache.flink.client.cli.CliFrontend"
+SHADED_LOGIN = "org.apache.flink.kafka.shaded.org.apache.kafka.common.security"
+LOG_SETTINGS = """\
+rootLogger.level = WARN
+rootLogger.appenderRef.console.ref = Console
+appender.console.name = Console
+appender.console.type = CONSOLE
+appender.console.target = SYSTEM_ERR
+appender.console.layout.type = PatternLayout
+appender.console.layout.pattern = %d{yyyy-MM-dd'T'HH:mm:ss.SSS} %-5p %c{1} - %m%n
+"""
+JVM_OPTIONS = (
+    "-Xmx512m",
+    "-XX:+UseSerialGC",
+    # The client plans the job once: compiling that code thoroughly costs more than it saves (a third of its time).
+    "-XX:TieredStopAtLevel=1",
+    "-XX:+IgnoreUnrecognizedVMOptions",
+)
+RUN_LIMIT_S = 300.0
+"""Planning takes some 10 s alone on two cores; a client that hangs must not hang the stack's start."""
+
+
+@dataclass(frozen=True)
+class Client:
+    """A folder from which `flink run` is called.
+
+    Attributes
+    ----------
+    folder
+        Ours alone: it may hold Kafka's password.
+    python
+        The workers' Python, on the task managers.
+    """
+
+    distribution: Distribution
+    settings: Settings
+    folder: Path
+    python: str = sys.executable
+
+    def write(self) -> None:
+        """Write the client's files."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.chmod(0o700)
+        host, _, port = self.settings.flink.rest.rpartition(":")
+        options = {
+            "env.java.opts.all": " ".join(self.distribution.java_options()),
+            "rest.address": host,
+            "rest.port": int(port),
+            "python.client.executable": sys.executable,
+        }
+        (self.folder / "config.yaml").write_text(yaml.safe_dump(options, width=10_000))
+        (self.folder / "log4j-client.properties").write_text(LOG_SETTINGS)
+        properties = self.folder / "kafka.properties"
+        properties.touch(mode=0o600)
+        properties.write_text("".join(f"{k}={v}\n" for k, v in kafka_properties(self.settings.kafka).items()))
+
+    def run_argv(self, archive: Path, restore: str | None, job: list[str]) -> list[str]:
+        """Return `flink run …` as one Java call, without the shell script and the JVM that it starts first."""
+        return [
+            str(self.distribution.java),
+            *JVM_OPTIONS,
+            *self.distribution.java_options(),
+            f"-Dlog4j.configurationFile=file:{self.folder / 'log4j-client.properties'}",
+            "-classpath",
+            self.distribution.class_path(),
+            CLIENT_CLASS,
+            *("run", "--detached", "--jarfile", str(CONNECTOR)),
+            *(("--fromSavepoint", restore) if restore else ()),
+            *("--python", str(PROJECT / "jobs/detect.py"), "--pyFiles", str(archive)),
+            *("--pyExecutable", self.python, "--pyClientExecutable", sys.executable),
+            "--",
+            *job,
+        ]
+
+    def call(self, argv: list[str]) -> subprocess.CompletedProcess[str]:
+        """Run it and return what it printed. Raises `subprocess.TimeoutExpired`."""
+        environment = os.environ | self.distribution.environment(self.folder)
+        # Else the client imports a Tidemark that lies in the current folder instead of the packed one.
+        environment.pop("PYTHONPATH", None)
+        return subprocess.run(
+            argv, env=environment, cwd=self.folder, capture_output=True, text=True, timeout=RUN_LIMIT_S, check=False
+        )
+
+
+def job_arguments(settings: Settings, checkpoints: str, kafka: Path) -> list[str]:
+    """Return the command line of `jobs/detect.py`."""
+    arguments = {
+        "bootstrap": settings.kafka.bootstrap,
+        "window-ms": settings.time.window_ms,
+        "disorder-ms": settings.time.disorder_ms,
+        "shards": settings.topics.shards,
+        "parallelism": settings.flink.parallelism,
+        "checkpoint-ms": settings.flink.checkpoint_ms,
+        "delivery": settings.flink.delivery,
+        "kafka-properties": kafka,
+        **({"checkpoint-dir": checkpoints} if checkpoints else {}),
+    }
+    return [text for name, value in arguments.items() for text in (f"--{name}", str(value))]
+
+
+def kafka_properties(kafka: KafkaSettings) -> dict[str, str]:
+    """Return the Java client's security options; none for plain text."""
+    if kafka.security_protocol == "PLAINTEXT":
+        return {}
+    options: dict[str, str] = {"security.protocol": kafka.security_protocol}
+    if kafka.ca_file is not None:
+        options |= {"ssl.truststore.type": "PEM", "ssl.truststore.location": str(kafka.ca_file.absolute())}
+    if kafka.security_protocol.startswith("SASL"):
+        module = "plain.PlainLoginModule" if kafka.sasl_mechanism == "PLAIN" else "scram.ScramLoginModule"
+        credentials = f"username={json.dumps(kafka.username)} password={json.dumps(kafka.secret())}"
+        options["sasl.mechanism"] = kafka.sasl_mechanism
+        options["sasl.jaas.config"] = f"{SHADED_LOGIN}.{module} required {credentials};"
+    return options

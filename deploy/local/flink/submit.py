@@ -1,0 +1,246 @@
+"""Submitting and stopping the job: never twice, never empty by accident, and not before it works."""
+
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from connectors.kit.settings import Settings
+from deploy.local.flink.client import CONNECTOR, Client, job_arguments
+from deploy.local.flink.distribution import find_distribution
+from deploy.local.flink.package import package
+from deploy.local.flink.rest import Cluster, Job, first_lines
+from deploy.local.flink.snapshots import prune, snapshots
+
+JOB_NAME = "tidemark-detect"
+WORKS_LIMIT_S = 180.0
+"""How long until every task runs: workers start in seconds, on a busy machine in a minute."""
+SAVEPOINT_LIMIT_S = 120.0
+"""The job's own limit of a checkpoint."""
+POLL_S = 0.2
+
+Echo = Callable[[str], None]
+
+
+class SubmitFailed(Exception):
+    """The job was not started, or does not work; the message says why and the mend."""
+
+
+class StateRefused(SubmitFailed):
+    """The snapshot can't be restored; another one might."""
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """A job that works.
+
+    Attributes
+    ----------
+    restored_from
+        Path of the checkpoint or savepoint; None for an empty start.
+    client_s, start_s
+        Seconds that `flink run` took, and seconds from then until every task ran.
+    """
+
+    job_id: str
+    restored_from: str | None
+    client_s: float
+    start_s: float
+
+
+def flink_folder(settings: Settings) -> Path:
+    """Return the embedded cluster's folder."""
+    return settings.stack.data.absolute() / "data" / "flink"
+
+
+def is_embedded(settings: Settings) -> bool:
+    """Whether the cluster is one of the stack's parts."""
+    return bool({"flink", "jobmanager"} & set(settings.stack.parts))
+
+
+def submit(
+    settings: Settings,
+    fresh: bool = False,
+    savepoint: str | None = None,
+    python: str = sys.executable,
+    echo: Echo = lambda _: None,
+) -> Submitted:
+    """Package the job, submit it, and return when every task of it runs.
+
+    It goes on from `savepoint`, else from the newest checkpoint or savepoint there is; one that turns out damaged is
+    passed over for the one before it (what was put out since then is put out again, with the same ids). `fresh` starts
+    over.
+
+    Raises
+    ------
+    SubmitFailed
+        The job runs already, slots are missing, state would be lost, or it does not come to work.
+    ClusterUnreachable
+        No Flink answers.
+    """
+    cluster = Cluster(settings.flink.rest)
+    with _one_at_a_time(settings):
+        refuse_second(cluster, settings.flink.parallelism)
+        client = _client(settings, python)
+        archive = package(client.folder / "job.zip")
+        candidates: list[str | None] = [savepoint]
+        if not fresh and savepoint is None:
+            candidates = restorable(settings, cluster)
+        if is_embedded(settings) and not fresh:
+            prune(flink_folder(settings))
+        return _first_that_works(client, cluster, archive, candidates, echo)
+
+
+def restorable(settings: Settings, cluster: Cluster) -> list[str | None]:
+    """Return what the job may resume from, newest first; `[None]`, an empty start, if there is nothing at all."""
+    if is_embedded(settings):
+        found: list[str | None] = [each.uri for each in snapshots(flink_folder(settings))[:3]]
+    else:
+        ended = [job for job in cluster.jobs() if job.name == JOB_NAME and not job.active]
+        found = [path for job in ended[:1] if (path := cluster.newest_snapshot(job.id))]
+    return found or [None]
+
+
+def refuse_second(cluster: Cluster, parallelism: int) -> None:
+    """Raise `SubmitFailed` if the job is there already, or could not get its slots and would wait for ever."""
+    for job in cluster.jobs():
+        if job.name == JOB_NAME and job.active:
+            raise SubmitFailed(
+                f"{JOB_NAME} is {job.state.lower()} already ({job.id}): two would write the same transactions; "
+                "stop it first: tidemark job stop"
+            )
+    free = cluster.free_slots()
+    if free < parallelism:
+        raise SubmitFailed(
+            f"the job needs {parallelism} free task slots and Flink at {cluster.address} has {free}: "
+            "start more task managers, raise stack.task_slots, or lower flink.parallelism"
+        )
+
+
+def stop(settings: Settings, echo: Echo = lambda _: None) -> str | None:
+    """Stop the job with a savepoint and return its path; None if no job runs.
+
+    Raises
+    ------
+    ClusterRefused
+        If the savepoint fails; then the job runs on.
+    """
+    cluster = Cluster(settings.flink.rest)
+    job = active_job(cluster)
+    if job is None:
+        return None
+    echo(f"stopping {job.id} with a savepoint")
+    folder = (flink_folder(settings) / "savepoints").as_uri() if is_embedded(settings) else None
+    path = cluster.savepoint(job.id, folder, stop=True, limit_s=SAVEPOINT_LIMIT_S)
+    deadline = time.monotonic() + SAVEPOINT_LIMIT_S
+    while cluster.job(job.id).active and time.monotonic() < deadline:
+        time.sleep(POLL_S)
+    return path
+
+
+def active_job(cluster: Cluster) -> Job | None:
+    """Return the job if it has not ended."""
+    return next((job for job in cluster.jobs() if job.name == JOB_NAME and job.active), None)
+
+
+def wait_until_works(cluster: Cluster, job_id: str, limit_s: float = WORKS_LIMIT_S) -> None:
+    """Return when every task of the job runs.
+
+    Raises
+    ------
+    StateRefused, SubmitFailed
+        If it fails instead (it is cancelled then, or it would be restarted for ever), or takes longer.
+    """
+    deadline = time.monotonic() + limit_s
+    while time.monotonic() < deadline:
+        job = cluster.job(job_id)
+        if job.works:
+            return
+        failure = cluster.newest_exception(job_id)
+        if failure or not job.active:
+            if job.active:
+                cluster.cancel(job_id)
+            raise _failure(first_lines(failure[1]) if failure else f"it is {job.state.lower()}")
+        time.sleep(POLL_S)
+    cluster.cancel(job_id)
+    raise SubmitFailed(f"{JOB_NAME} does not work after {limit_s:.0f} s; see the log of the task manager")
+
+
+def _first_that_works(
+    client: Client, cluster: Cluster, archive: Path, candidates: list[str | None], echo: Echo
+) -> Submitted:
+    for number, candidate in enumerate(candidates, start=1):
+        echo(f"submitting the job, {'empty' if candidate is None else f'from {candidate}'}")
+        try:
+            return _submit_once(client, cluster, archive, candidate)
+        except StateRefused as error:
+            if number == len(candidates):
+                raise SubmitFailed(
+                    f"{error}\nNone of {number} checkpoints and savepoints can be restored. "
+                    "To start over without them: tidemark job submit --fresh"
+                ) from error
+            echo(f"passed over, and going further back: {error}")
+    raise AssertionError("there is always a candidate")
+
+
+def _submit_once(client: Client, cluster: Cluster, archive: Path, restore: str | None) -> Submitted:
+    checkpoints = flink_folder(client.settings) / "checkpoints"
+    arguments = job_arguments(
+        client.settings,
+        checkpoints.as_uri() if is_embedded(client.settings) else "",
+        client.folder / "kafka.properties",
+    )
+    began = time.monotonic()
+    try:
+        done = client.call(client.run_argv(archive, restore, arguments))
+    except subprocess.TimeoutExpired as error:
+        raise SubmitFailed(f"flink run did not end within {error.timeout:.0f} s") from error
+    client_s = time.monotonic() - began
+    found = re.search(r"JobID ([0-9a-f]{32})", done.stdout)
+    if done.returncode != 0 or found is None:
+        raise _failure(_what_failed(done.stdout + "\n" + done.stderr))
+    wait_until_works(cluster, found[1])
+    return Submitted(found[1], restore, round(client_s, 1), round(time.monotonic() - began - client_s, 1))
+
+
+def _failure(reason: str) -> SubmitFailed:
+    if "StateWouldBeLost" in reason:
+        return SubmitFailed(f"refused: {reason}")
+    lost = ("checkpoint", "savepoint", "state backend", "StateMigrationException", "restore")
+    kind = StateRefused if any(word.lower() in reason.lower() for word in lost) else SubmitFailed
+    return kind(f"{JOB_NAME} could not start: {reason}")
+
+
+def _what_failed(output: str) -> str:
+    """Return the line that says why `flink run` failed: the Python client's last error, else Java's causes."""
+    errors = re.findall(r"^(?:[a-zA-Z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Lost): .*$", output, re.MULTILINE)
+    python = [line for line in errors if not line.startswith(("org.", "java."))]
+    return python[-1] if python else first_lines(output)
+
+
+@contextmanager
+def _one_at_a_time(settings: Settings) -> Iterator[None]:
+    """Hold a lock while submitting: between look and submission a second one would slip through."""
+    import fcntl
+
+    folder = settings.stack.data.absolute() / "run"
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / "submit.lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SubmitFailed("another tidemark command is submitting the job") from None
+        yield
+
+
+def _client(settings: Settings, python: str) -> Client:
+    if not CONNECTOR.is_file():
+        raise SubmitFailed(f"{CONNECTOR} is missing: run make setup")
+    folder = settings.stack.data.absolute() / "run" / "flink"
+    client = Client(find_distribution(settings.flink.home), settings, folder, python)
+    client.write()
+    return client
