@@ -312,8 +312,7 @@ class Bridge:
             needed = self._embedding.needed(flight.gateway, table.id, piece.cell_ms, newest)
             flight.pending += 1
             carried = table if needed else None
-            record = self._merger.add(shard, piece, table=carried, flight=flight, wall_ms=self._wall_ms)
-            if record is not None:
+            for record in self._merger.add(shard, piece, table=carried, flight=flight, wall_ms=self._wall_ms):
                 self._close(record)
 
     def _close(self, record: OpenRecord) -> None:

@@ -23,6 +23,7 @@ class OpenRecord:
 
     shard: int
     cell_ms: int
+    number: int
     opened_ms: float
     earliest_ms: int
     size: int = 0
@@ -41,7 +42,10 @@ class OpenRecord:
 
 
 class Merger:
-    """Open records by partition and cell.
+    """Open records by partition and cell. Records leave in the order in which they were opened.
+
+    A gateway's parts keep their order: one that would join an older record than the part before it closes those records
+    and begins another.
 
     Parameters
     ----------
@@ -55,6 +59,8 @@ class Merger:
         self._linger_ms = linger_ms
         self._record_bytes = record_bytes
         self._open: dict[tuple[int, int], OpenRecord] = {}
+        self._opened = 0
+        self._newest: dict[tuple[int, str], int] = {}
         self._sizes: dict[str, int] = {}
 
     def __len__(self) -> int:
@@ -68,12 +74,19 @@ class Merger:
         table: SeriesTable | None,
         flight: Flight,
         wall_ms: float,
-    ) -> OpenRecord | None:
-        """Add a part (and the table that it must carry) and return the record if that closed it."""
+    ) -> list[OpenRecord]:
+        """Add a part (and the table that it must carry) and return the records that this closed, in order."""
         key, part = (shard, piece.cell_ms), piece.part
         record = self._open.get(key)
+        closed = []
+        before = self._newest.get((shard, part.gateway), 0)
+        if record is not None and record.number < before:
+            closed = self._close_to(shard, before)
+            record = None
         if record is None:
-            record = self._open[key] = OpenRecord(shard, piece.cell_ms, wall_ms, piece.earliest_ms)
+            self._opened += 1
+            record = self._open[key] = OpenRecord(shard, piece.cell_ms, self._opened, wall_ms, piece.earliest_ms)
+        self._newest[shard, part.gateway] = record.number
         record.earliest_ms = min(record.earliest_ms, piece.earliest_ms)
         record.parts.append(part)
         record.flights.append(flight)
@@ -83,8 +96,13 @@ class Merger:
             record.tables[table.id] = table
             record.size += self._table_bytes(table)
         if record.size >= self._record_bytes or self._linger_ms <= 0:
-            return self._open.pop(key)
-        return None
+            closed += self._close_to(shard, record.number)
+        return closed
+
+    def _close_to(self, shard: int, number: int) -> list[OpenRecord]:
+        """Take the records of a partition up to and with number `number`, oldest first."""
+        keys = [key for key, record in self._open.items() if record.shard == shard and record.number <= number]
+        return [self._open.pop(key) for key in keys]
 
     def _table_bytes(self, table: SeriesTable) -> int:
         size = self._sizes.get(table.id)
