@@ -71,7 +71,7 @@ def stop(data: Data = None, as_json: Json = False) -> None:
     """Stop the job with a savepoint, from which the next submit goes on."""
     from deploy.local.flink import submit as flink
 
-    path = flink.stop(_settings(data), _say)
+    path = flink.stop(_settings(data), _say, by_hand=True)
     _show({"savepoint": path}, as_json, path or "no job runs")
 
 

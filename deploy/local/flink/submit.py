@@ -13,7 +13,7 @@ from connectors.kit.settings import Settings
 from deploy.local.flink.client import CONNECTOR, Client, job_arguments
 from deploy.local.flink.distribution import find_distribution
 from deploy.local.flink.package import package
-from deploy.local.flink.rest import Cluster, Job, first_lines
+from deploy.local.flink.rest import Cluster, ClusterRefused, Job, first_lines
 from deploy.local.flink.snapshots import prune, snapshots
 
 JOB_NAME = "tidemark-detect"
@@ -85,6 +85,7 @@ def submit(
     cluster = Cluster(settings.flink.rest)
     with _one_at_a_time(settings):
         refuse_second(cluster, settings.flink.parallelism)
+        _stopped_mark(settings).unlink(missing_ok=True)
         client = _client(settings, python)
         archive = package(client.folder / "job.zip")
         candidates: list[str | None] = [savepoint]
@@ -121,8 +122,15 @@ def refuse_second(cluster: Cluster, parallelism: int) -> None:
         )
 
 
-def stop(settings: Settings, echo: Echo = lambda _: None) -> str | None:
+def is_wanted(settings: Settings) -> bool:
+    """Whether nobody stopped the job by hand since it was submitted."""
+    return not _stopped_mark(settings).exists()
+
+
+def stop(settings: Settings, echo: Echo = lambda _: None, by_hand: bool = False) -> str | None:
     """Stop the job with a savepoint and return its path; None if no job runs.
+
+    After a stop `by_hand` the stack's keeper leaves it stopped until the next submit.
 
     Raises
     ------
@@ -133,9 +141,16 @@ def stop(settings: Settings, echo: Echo = lambda _: None) -> str | None:
     job = active_job(cluster)
     if job is None:
         return None
+    if by_hand:
+        _stopped_mark(settings).parent.mkdir(parents=True, exist_ok=True)
+        _stopped_mark(settings).touch()
     echo(f"stopping {job.id} with a savepoint")
     folder = (flink_folder(settings) / "savepoints").as_uri() if is_embedded(settings) else None
-    path = cluster.savepoint(job.id, folder, stop=True, limit_s=SAVEPOINT_LIMIT_S)
+    try:
+        path = cluster.savepoint(job.id, folder, stop=True, limit_s=SAVEPOINT_LIMIT_S)
+    except ClusterRefused:
+        _stopped_mark(settings).unlink(missing_ok=True)
+        raise
     deadline = time.monotonic() + SAVEPOINT_LIMIT_S
     while cluster.job(job.id).active and time.monotonic() < deadline:
         time.sleep(POLL_S)
@@ -235,6 +250,10 @@ def _one_at_a_time(settings: Settings) -> Iterator[None]:
         except BlockingIOError:
             raise SubmitFailed("another tidemark command is submitting the job") from None
         yield
+
+
+def _stopped_mark(settings: Settings) -> Path:
+    return settings.stack.data.absolute() / "run" / "job.stopped"
 
 
 def _client(settings: Settings, python: str) -> Client:
