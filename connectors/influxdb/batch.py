@@ -111,7 +111,7 @@ class Batch:
 
     def _add_window(self, record: Record) -> None:
         rows, bad = window_rows(from_msgpack(WindowSummary, record.value), self._lookup)
-        self.points += [Point(row.line, record, row.row, "") for row in rows]
+        self.points += [Point(row.line, record, row.row, row.gateway) for row in rows]
         for each in bad:
             self._refuse(record, each)
 

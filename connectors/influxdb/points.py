@@ -39,10 +39,11 @@ class Bad(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A line of line protocol, and the row of the summary that it came from (-1 for an alert event)."""
+    """A line of line protocol, and what it tells about: gateway and row of the summary."""
 
     line: str
-    row: int = -1
+    gateway: str
+    row: int
 
 
 class Names(NamedTuple):
@@ -141,7 +142,7 @@ def window_rows(summary: WindowSummary, lookup: Lookup) -> tuple[list[Row], list
                 bad += [Bad("unknown-table", f"table {group.table}", group.gateway, row) for row in range(start, end)]
             else:
                 good, poor = _group_rows(columns, group, names, range(start, end))
-                rows += [Row(f"{line} {time_ns}", row) for line, row in good]
+                rows += [Row(f"{line} {time_ns}", group.gateway, row) for line, row in good]
                 bad += poor
         start = end
     return rows, bad

@@ -10,7 +10,7 @@ from connectors.influxdb.names import NameBook
 from connectors.influxdb.server import Server
 from connectors.influxdb.source import Source
 from connectors.influxdb.tables import Tables
-from connectors.influxdb.writes import Stopped, WriteError, Writer
+from connectors.influxdb.writes import Reason, Stopped, WriteError, Writer
 from connectors.kit.backoff import Backoff
 from connectors.kit.deadletters import deliver
 from connectors.kit.kafka import consumer, producer
@@ -21,6 +21,9 @@ from connectors.wire.topics import ALERT_EVENTS, WINDOW_SUMMARIES
 GROUP = "tidemark-influxdb"
 RECORDS = 500
 """Records taken at once; their points are written whenever there are `influxdb.batch_points` of them."""
+
+PROBE_SECONDS = 2.0
+"""While InfluxDB is down and no record waits, it is asked this often."""
 
 
 class InfluxWriter:
@@ -49,7 +52,9 @@ class InfluxWriter:
             on_failure=self._failed,
             on_success=self._succeeded,
         )
-        self._is_down = False
+        self._is_down = True
+        self._failing: Reason | None = None
+        self._next_probe = 0.0
 
     def is_ready(self) -> bool:
         """Whether InfluxDB takes writes and Kafka gives records."""
@@ -62,6 +67,8 @@ class InfluxWriter:
                 records = self._source.read(RECORDS, self._linger_seconds)
                 if records:
                     self._handle(records)
+                elif self._is_down:
+                    self._probe()
         except Stopped:
             self._log.info("stopped in the midst; what was not committed comes again")
         finally:
@@ -83,6 +90,20 @@ class InfluxWriter:
         self._source.commit(records)
         for (topic, partition), lag in self._source.lag(records).items():
             self.metrics.lag.labels(topic, str(partition)).set(lag)
+
+    def _probe(self) -> None:
+        """Ask by writing nothing, so that readiness doesn't wait for the first alert."""
+        if time.monotonic() < self._next_probe:
+            return
+        self._next_probe = time.monotonic() + PROBE_SECONDS
+        try:
+            self._server.post("")
+        except WriteError as error:
+            # An empty body may be refused; who refuses it is there.
+            if not error.reason.is_the_points:
+                self._failed(error)
+                return
+        self._succeeded(0)
 
     def _flush(self) -> None:
         points = self._batch.take_points()
@@ -106,15 +127,15 @@ class InfluxWriter:
     def _failed(self, error: WriteError) -> None:
         self.metrics.failures.labels(error.reason).inc()
         if not error.reason.is_the_points:
-            if not self._is_down:
+            if error.reason != self._failing:
                 self._log.warning("InfluxDB takes no writes", reason=error.reason, detail=error.detail)
-            self._is_down = True
+            self._is_down, self._failing = True, error.reason
             self.metrics.up.set(0)
 
     def _succeeded(self, points: int) -> None:
         if self._is_down:
             self._log.info("InfluxDB takes writes again")
-        self._is_down = False
+        self._is_down, self._failing = False, None
         self.metrics.points.inc(points)
         self.metrics.up.set(1)
 

@@ -32,12 +32,9 @@ class Source:
         self._stopping = stopping
         self._backlog: list[Record] = []
         self._paused = False
-        consumer.subscribe(list(topics))
-
-    @property
-    def is_assigned(self) -> bool:
-        """Whether Kafka has given us partitions."""
-        return bool(self._consumer.assignment())
+        self.is_assigned = False
+        """Whether Kafka gave us partitions; a plain value, because only its own thread may ask the consumer."""
+        consumer.subscribe(list(topics), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked)
 
     def read(self, most: int, wait_seconds: float) -> list[Record]:
         """Return up to `most` records, waiting so long for them to gather."""
@@ -85,6 +82,12 @@ class Source:
     def close(self) -> None:
         """Leave the group."""
         self._consumer.close()
+
+    def _assigned(self, _consumer: Any, partitions: list[Any]) -> None:
+        self.is_assigned = bool(partitions)
+
+    def _revoked(self, _consumer: Any, _partitions: list[Any]) -> None:
+        self.is_assigned = False
 
     def _records(self, messages: list[Any]) -> list[Record]:
         records = []
