@@ -25,10 +25,11 @@ def service_parts(settings: Settings, layout: Layout) -> list[Part]:
         _service("monitor", "connectors.monitor", "monitor.metrics_port", settings.monitor.metrics_port, TOPICS),
         Part(
             name="job",
-            launch=lambda: Launch((sys.executable, "-m", "deploy.local.keeper")),
+            launch=lambda: Launch((sys.executable, "-m", "deploy.local.flink.keeper")),
             check=lambda: check_job(settings.flink.rest),
             needs=("jobmanager", TOPICS),
             stage=0,
+            stop_s=60.0,  # it stops the job with a savepoint; without one, the newest checkpoint is there
             start_s=240.0,
         ),
     ]
