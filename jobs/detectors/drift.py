@@ -33,7 +33,8 @@ class Drift(Detector):
     clip
         Clip of a deviation, in scales, where the reference learns.
     allowance
-        Scales that a window's deviation may have for nothing (Page's k).
+        Scales that a window's deviation may have for nothing (Page's k). Above √2 a sine adds nothing up, however large it
+        is, because its scale grows with it; the rest is for noise.
     most
         Scales that one window's deviation counts at most, so that a single spike is not a drift.
     ceiling
@@ -51,7 +52,7 @@ class Drift(Detector):
     >>> for value in [20.0, 20.4, 19.8, 20.2] * 20 + [20.5 + 0.1 * step for step in range(12)]:
     ...     state, score, evidence = detector.step(state, Features.of_readings(np.array([[value]])))
     >>> round(float(score[0]), 1)
-    18.8
+    15.9
     """
 
     name: ClassVar[str] = "drift"
@@ -66,9 +67,9 @@ class Drift(Detector):
 
     memory: float = 500.0
     clip: float = 3.0
-    allowance: float = 1.5
+    allowance: float = 1.75
     most: float = 8.0
-    ceiling: float = 37.5
+    ceiling: float = 24.0
 
     def problems(self) -> list[str]:
         """The memory is at least a window, everything else positive, and the ceiling below the bound."""
