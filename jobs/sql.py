@@ -117,8 +117,8 @@ def sink_table(options: Options, properties: Mapping[str, str], tag: int) -> str
     exactly_once = {
         "sink.delivery-guarantee": "exactly-once",
         "sink.transactional-id-prefix": f"{options.transactional_prefix}-{sink_name(tag)}",
-        # Reuses transactional ids. The default takes new ones at each checkpoint, which Kafka then remembers for a
-        # week. "sink.transaction-naming-strategy": "pooling",
+        # Reuses transactional ids. The default takes new ones at each checkpoint, which Kafka remembers for a week.
+        "sink.transaction-naming-strategy": "pooling",
         "properties.transaction.timeout.ms": str(TRANSACTION_TIMEOUT_MS),
     }
     more = {
