@@ -1,7 +1,7 @@
 """Peak memory of all processes together, by proportional set size: a page that two share counts half in each."""
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 _EVERY_S = 3.0
@@ -20,7 +20,7 @@ def pss_kib(pid: int, proc: Path = Path("/proc")) -> int:
 class Sampler:
     """A thread that keeps the largest sum seen, and what each group of processes had in it."""
 
-    def __init__(self, processes: Callable[[], dict[str, Iterable[int]]], every_s: float = _EVERY_S) -> None:
+    def __init__(self, processes: Callable[[], Mapping[str, Iterable[int]]], every_s: float = _EVERY_S) -> None:
         self._processes = processes
         self._every_s = every_s
         self._stop = threading.Event()

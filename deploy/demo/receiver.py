@@ -71,7 +71,7 @@ class Book:
 class Script:
     """Bad answers, one a request, then good ones.
 
-    `500` a status; `429:3` a status with Retry-After; `lost` takes the event and cuts the line; `reset` cuts it at once;
+    `500` a status; `429:3` one with Retry-After; `lost` takes the event and cuts the line; `reset` cuts it at once;
     `hang:9` says nothing for so many seconds; `drip:9` sends a header a byte a second; `huge` an endless body.
     """
 

@@ -66,7 +66,7 @@ def run(plan: Plan, folder: Path, view: View, progress: Progress, *, began_ms: f
 
     Raises
     ------
-    DemoFailed
+    DemoFailed, SubscriberFailed
         If a process of the demo ends early, or the end is not reached in time.
     StackError
         If the stack doesn't start.
@@ -172,7 +172,7 @@ class _Run:
             devices = self._devices
             if devices is not None and self._devices_said.get("ready") and self._stack.healthy("bridge"):
                 devices.tell("go")
-                self._progress.stage = "eleven weeks in four minutes"
+                self._progress.stage = "running"
                 return
             time.sleep(0.05)
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol, Self
 from connectors.wire.alert import AlertEvent
 from deploy.demo.plan import Plan
 from deploy.demo.progress import Progress, Snapshot, rate
-from deploy.demo.recordings import RECORDED
+from deploy.demo.recordings import MACHINE
 
 _LINE_EVERY_S = 10.0
 _COLORS = {"low": "cyan", "medium": "yellow", "high": "red", "critical": "bold red", "cleared": "green"}
@@ -84,7 +84,8 @@ class PlainView:
         now, before = self._progress.look()
         if now.at_s >= self._next:
             self._next = now.at_s + _LINE_EVERY_S
-            self.say(f"{when(self._plan, 'machine', now.event_ms)}  {flow_words(now, before)}")
+            moment = when(self._plan, MACHINE.gateway, now.event_ms) if now.event_ms else self._progress.stage
+            self.say(f"{moment}  {flow_words(now, before)}")
 
 
 class LiveView:
@@ -135,7 +136,7 @@ class LiveView:
         row = Table.grid(padding=(0, 2), expand=True)
         row.add_column(no_wrap=True)
         row.add_column(ratio=1)
-        moment = when(self._plan, RECORDED[0].gateway, self._plan.start_ms + done)
+        moment = when(self._plan, MACHINE.gateway, self._plan.start_ms + done)
         row.add_row(f"[bold]{moment}[/]", ProgressBar(total=span, completed=done))
         return row
 
