@@ -27,6 +27,15 @@ BOUND = 1_000.0
 """No score is greater: beyond it nothing more can be learned, and infinities would travel into summaries and JSON."""
 
 
+FAR = 1e30
+"""Values count as no further from 0: squares of what lies beyond overflow, and one such reading would blind the
+rest.
+"""
+
+SETTLED = 3
+"""Windows after which a scale is known well enough to clip by it."""
+
+
 class Field(NamedTuple):
     """One field of a detector's state: dtype (little-endian) and what a new series starts with."""
 
@@ -81,7 +90,8 @@ class Features:
         some = count > 0
         total = np.where(there, readings, 0.0).sum(axis=0)
         mean = np.where(some, total / np.maximum(count, 1), np.nan)
-        squares = np.where(there, (readings - mean) ** 2, 0.0).sum(axis=0)
+        with np.errstate(over="ignore"):
+            squares = np.where(there, (readings - mean) ** 2, 0.0).sum(axis=0)
         columns = np.arange(readings.shape[1])
         return cls(
             count=count,
@@ -179,6 +189,25 @@ def counted(windows: NDArray[Any], where: Bools) -> NDArray[np.uint16]:
     return np.where(where & (windows < MOST_WINDOWS), windows + 1, windows).astype("<u2")
 
 
+def within_reach(value: Floats) -> Floats:
+    """Return the values within ±`FAR`; NaN stays NaN."""
+    near: Floats = np.clip(value, -FAR, FAR)
+    return near
+
+
+def faint(level: Floats) -> Floats:
+    """Return the smallest scale at a level: a series that never moved is not infinitely surprising when it does."""
+    return np.abs(np.where(np.isnan(level), 0.0, level)) * 1e-9 + 1e-30
+
+
+def clip_limit(clip: float, scale: Floats, level: Floats, windows: NDArray[Any]) -> Floats:
+    """Return how far a residual counts (Huber's ψ): `clip` scales, or all of it while there is no scale to speak
+    of.
+    """
+    return np.where((windows > SETTLED) & (scale > faint(level)), clip * scale, np.inf)
+
+
 def bounded(score: Floats) -> Floats:
     """Return the scores within ±`BOUND`; NaN stays NaN."""
-    return np.clip(score, -BOUND, BOUND)
+    clipped: Floats = np.clip(score, -BOUND, BOUND)
+    return clipped

@@ -6,13 +6,20 @@ from typing import ClassVar
 
 import numpy as np
 
-from jobs.detectors.base import BOUND, WINDOWS, Detector, Features, Field, Judgement, State, bounded, counted
-
-_SETTLED = 50
-"""Windows after which the reference is known well enough to clip by its scale."""
-
-_TINY = 1e-9
-"""Smallest scale, relative to the reference; see `jobs.detectors.score`."""
+from jobs.detectors.base import (
+    BOUND,
+    WINDOWS,
+    Detector,
+    Features,
+    Field,
+    Judgement,
+    State,
+    bounded,
+    clip_limit,
+    counted,
+    faint,
+    within_reach,
+)
 
 
 @dataclass(frozen=True)
@@ -33,8 +40,8 @@ class Drift(Detector):
     clip
         Clip of a deviation, in scales, where the reference learns.
     allowance
-        Scales that a window's deviation may have for nothing (Page's k). Above √2 a sine adds nothing up, however large it
-        is, because its scale grows with it; the rest is for noise.
+        Scales that a window's deviation may have for nothing (Page's k). Above √2 a sine adds nothing up, however
+        large it is, because its scale grows with it; the rest is for noise.
     most
         Scales that one window's deviation counts at most, so that a single spike is not a drift.
     ceiling
@@ -82,17 +89,17 @@ class Drift(Detector):
 
     def step(self, state: State, features: Features) -> Judgement:
         """Add the window's deviation up, then learn from it."""
-        value, level, scale = features.mean, state["level"], state["scale"].astype(np.float64)
+        value, level, scale = within_reach(features.mean), state["level"], state["scale"].astype(np.float64)
         there = ~np.isnan(value)
         known = there & ~np.isnan(level)
         windows = counted(state[WINDOWS], known)
         warm = known & (windows > self.warm_up)
         deviation = np.where(known, value - level, 0.0)
-        usual = np.maximum(scale, np.abs(np.where(known, level, 0.0)) * _TINY + np.finfo(np.float64).tiny)
+        usual = np.maximum(scale, faint(level))
         counts = np.clip(deviation / usual, -self.most, self.most)
         above = np.where(warm, np.clip(state["above"] + counts - self.allowance, 0.0, self.ceiling), state["above"])
         below = np.where(warm, np.clip(state["below"] - counts - self.allowance, 0.0, self.ceiling), state["below"])
-        limit = np.where(windows > _SETTLED, self.clip * usual, np.inf)
+        limit = clip_limit(self.clip, scale, level, windows)
         clipped = np.clip(deviation, -limit, limit)
         weight = np.maximum(1.0 / self.memory, 1.0 / np.maximum(windows, 1))
         variance = scale**2 + weight * (clipped**2 - scale**2)

@@ -15,14 +15,11 @@ from jobs.detectors.base import (
     Judgement,
     State,
     bounded,
+    clip_limit,
     counted,
+    faint,
+    within_reach,
 )
-
-_SETTLED = 20
-"""Windows after which the scale is known well enough to clip by it; before, every residual counts whole."""
-
-_TINY = 1e-9
-"""Smallest scale, relative to the level: a series that never moved is not infinitely surprising when it does."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +41,9 @@ class Score(Detector):
     scale_memory
         Windows that the scale remembers.
     clip
-        Clip of a residual, in scales, where the scale is updated.
+        Scales up to which a residual counts into the scale.
+    leap
+        Scales up to which a residual moves the level: one absurd reading doesn't take it away for long.
 
     References
     ----------
@@ -73,28 +72,31 @@ class Score(Detector):
     memory: float = 5.0
     scale_memory: float = 300.0
     clip: float = 5.0
+    leap: float = 40.0
 
     def problems(self) -> list[str]:
-        """Memories are at least a window, the clip is positive."""
+        """Memories are at least a window, clip and leap positive."""
         memories = (("memory", self.memory), ("scale_memory", self.scale_memory))
         wrong = [f"{name} {value} is below 1" for name, value in memories if not value >= 1]
-        return super().problems() + wrong + ([] if self.clip > 0 else [f"clip {self.clip} is not above 0"])
+        clips = (("clip", self.clip), ("leap", self.leap))
+        wrong += [f"{name} {value} is not above 0" for name, value in clips if not value > 0]
+        return super().problems() + wrong
 
     def step(self, state: State, features: Features) -> Judgement:
         """Score the window's mean, then learn from it."""
-        value, level, scale = features.mean, state["level"], state["scale"].astype(np.float64)
+        value, level, scale = within_reach(features.mean), state["level"], state["scale"].astype(np.float64)
         there = ~np.isnan(value)
         known = there & ~np.isnan(level)
         windows = counted(state[WINDOWS], known)
         residual = np.where(known, value - level, 0.0)
         stale = scale * np.sqrt(1.0 + state["gap"] / self.memory**2)
-        usual = np.maximum(stale, np.abs(np.where(known, level, 0.0)) * _TINY + np.finfo(np.float64).tiny)
+        usual = np.maximum(stale, faint(level))
         score = bounded(np.abs(residual) / usual)
         young = 1.0 / np.maximum(windows, 1)
-        settled = windows > _SETTLED
-        kept = np.where(settled, np.minimum(np.abs(residual), self.clip * scale), np.abs(residual))
+        kept = np.minimum(np.abs(residual), clip_limit(self.clip, scale, level, windows))
         variance = scale**2 + np.maximum(1.0 / self.scale_memory, young) * (kept**2 - scale**2)
-        moved = level + np.maximum(1.0 / self.memory, young) * residual
+        leap = clip_limit(self.leap, scale, level, windows)
+        moved = level + np.maximum(1.0 / self.memory, young) * np.clip(residual, -leap, leap)
         after: State = {
             "level": np.where(known, moved, np.where(there, value, level)),
             "scale": np.where(known, np.sqrt(variance), scale).astype("<f4"),
