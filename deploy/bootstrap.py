@@ -5,13 +5,16 @@ import time
 import urllib.parse
 import urllib.request
 
-from connectors.kit.kafka import client_options, create_topics, producer
+from connectors.kit.kafka import client_options, create_topics
 from connectors.kit.settings import Settings
 from connectors.wire.topics import RULES
 from connectors.wire.versions import to_json
 
 TIMEOUT_S = 15.0
 """A broker that has just started needs some seconds to lead its partitions."""
+
+QUIET = {"log_level": 0}
+"""What goes wrong is raised; librdkafka's own lines would stand among what `up` says."""
 
 
 def make_topics(settings: Settings) -> list[str]:
@@ -59,7 +62,7 @@ def _end_of_rules(settings: Settings) -> int:
     from confluent_kafka import KafkaException, TopicPartition
     from confluent_kafka.admin import AdminClient, OffsetSpec
 
-    client = AdminClient(client_options(settings.kafka))
+    client = AdminClient(client_options(settings.kafka) | QUIET)
     partition = TopicPartition(RULES, 0)
     deadline = time.monotonic() + TIMEOUT_S
     while True:
@@ -73,11 +76,13 @@ def _end_of_rules(settings: Settings) -> int:
 
 
 def _publish_rules(settings: Settings) -> None:
+    from confluent_kafka import Producer
+
     from connectors.rules.load import load_rules
 
     rule_set = load_rules()
     failures: list[str] = []
-    client = producer(settings.kafka, linger_ms=0)
+    client = Producer(client_options(settings.kafka) | QUIET | {"acks": "all"})
     client.produce(
         RULES,
         to_json(rule_set),

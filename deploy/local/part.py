@@ -53,4 +53,4 @@ class Part:
     needs: tuple[str, ...] = ()
     stage: int = 1
     stop_s: float = 10.0
-    start_s: float = 180.0
+    start_s: float = 300.0

@@ -30,7 +30,7 @@ def service_parts(settings: Settings, layout: Layout) -> list[Part]:
             needs=("jobmanager", TOPICS),
             stage=0,
             stop_s=60.0,  # it stops the job with a savepoint; without one, the newest checkpoint is there
-            start_s=240.0,
+            start_s=600.0,
         ),
     ]
 
