@@ -179,6 +179,10 @@ class NotifierSettings(Section):
 
     subscriptions_file: Path = Field(Path("subscriptions.yaml"), description="Who gets what, by which channel.")
     database: Path = Field(Path("var/data/notifier/outbox.sqlite"), description="The outbox.")
+    retry_s: list[Annotated[float, Field(ge=0)]] = Field(
+        [5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400],
+        description="Seconds before the second attempt, the third, and so on; then a notification is dead.",
+    )
     metrics_port: int = Field(19103, description="Port of /metrics, /healthz and /readyz.")
 
 

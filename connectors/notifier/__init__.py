@@ -1,1 +1,1 @@
-"""The notifier: alert events become notifications, each delivered at least once with a stable id."""
+"""Kafka → subscribers: alert events become rows of an outbox, and each channel delivers its own at least once."""
