@@ -113,7 +113,8 @@ def make_plan(now_ms: int, seed: int | None = None, weeks: int = WHOLE_WEEKS, mi
     days = days_to_shift(last, now_ms - AGE_MS)
     start = (first + days * DAY_MS) // GRID_MS * GRID_MS
     end = ((last + days * DAY_MS) // GRID_MS + 1) * GRID_MS
-    ends = {one.gateway: days_to_shift(int(recording(one).times[-1]), end - 1) for one in OTHERS}
+    # A day more than they need to end by then: a recording that ended earlier would look like a gateway that fell silent.
+    ends = {one.gateway: days_to_shift(int(recording(one).times[-1]), end - 1) + 1 for one in OTHERS}
     speed = min((end - start) / (minutes * 60_000), DISORDER_MS / 2_000)
     seed = seed_of_the_day(now_ms) if seed is None else seed
     return Plan(seed=seed, start_ms=start, end_ms=end, speed=speed, shifts={MACHINE.gateway: days} | ends)
