@@ -18,8 +18,13 @@ class AppriseSender:
     def __init__(self, spec: AppriseChannel) -> None:
         import apprise
 
-        # Its debug lines name URLs with their passwords: they are read here and go nowhere else.
-        logging.getLogger("apprise").propagate = False
+        # Its debug lines say what a mail server answered, and name URLs with their passwords: they are read here, through
+        # the result, and go nowhere else.
+        logger = logging.getLogger("apprise")
+        logger.setLevel(logging.DEBUG)
+        logger.propagate = False
+        if not logger.handlers:
+            logger.addHandler(logging.NullHandler())
         self._timeout_s = spec.timeout_s
         asset = apprise.AppriseAsset(app_id="Tidemark", app_desc="Tidemark alerts", storage_mode="memory")
         self._apprise: Any = apprise.Apprise(asset=asset)
