@@ -34,6 +34,8 @@ WHOLE_WEEKS = 11
 SHARDS = 4
 DEVICES, SERIES, READINGS_PER_WINDOW, DEVICES_PER_GATEWAY = 200, 2, 3, 20
 SITE = "demo"
+FLEET = "building"
+"""First part of the simulated gateways' names: `building-001` … lie evenly on the four shards."""
 PARALLELISM = 2
 
 
@@ -113,7 +115,7 @@ def make_plan(now_ms: int, seed: int | None = None, weeks: int = WHOLE_WEEKS, mi
     days = days_to_shift(last, now_ms - AGE_MS)
     start = (first + days * DAY_MS) // GRID_MS * GRID_MS
     end = ((last + days * DAY_MS) // GRID_MS + 1) * GRID_MS
-    # A day more than they need to end by then: a recording that ended earlier would look like a gateway that fell silent.
+    # A day more than it takes to end by then: a recording that ended earlier would look like a silent gateway.
     ends = {one.gateway: days_to_shift(int(recording(one).times[-1]), end - 1) + 1 for one in OTHERS}
     speed = min((end - start) / (minutes * 60_000), DISORDER_MS / 2_000)
     seed = seed_of_the_day(now_ms) if seed is None else seed
@@ -147,6 +149,7 @@ def demo_fleet(plan: Plan) -> Fleet:
         start_ms=plan.start_ms,
         devices_per_gateway=DEVICES_PER_GATEWAY,
         faults=FaultPlan.default(DEVICES),
+        gateway_prefix=FLEET,
     )
 
 
@@ -160,7 +163,7 @@ def demo_settings(plan: Plan, folder: Path) -> Settings:
 
     Every section is given whole, so that neither the environment nor a `tidemark.toml` leads the demo elsewhere.
     """
-    selected = [f"{SITE}/{one.gateway}/*" for one in RECORDED] + [f"{SITE}/fleet-001/*"]
+    selected = [f"{SITE}/{one.gateway}/*" for one in RECORDED] + [f"{SITE}/{FLEET}-001/*"]
     sections: dict[str, Any] = {
         "time": TimeSettings(
             grid_ms=GRID_MS,

@@ -66,7 +66,7 @@ OTHERS = (
         "temperature",
         "temperature of an office",
     ),
-    Recorded("rds_cpu_utilization_cc0c53.csv", "server", "database-1", "cpu", "CPU of a database server", "%"),
+    Recorded("rds_cpu_utilization_cc0c53.csv", "database", "database-1", "cpu", "CPU of a database server", "%"),
 )
 RECORDED = (MACHINE, *OTHERS)
 

@@ -97,7 +97,7 @@ def test_the_report_has_every_field(machine_events):
     assert (report["latency_ms"]["p50"], report["latency_ms"]["p99"]) == (500.0, 900.0)
     assert (report["recall"], report["recall_by_fault"]) == (0.5, {"spike": 1.0, "drift": 0.0})
     assert (report["precision"], report["alerts_raised"]) == (1.0, 6)
-    assert set(report["recordings"]) == {"office", "server"}
+    assert set(report["recordings"]) == {"office", "database"}
     assert report["failures"] == []
 
 
