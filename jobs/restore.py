@@ -62,8 +62,9 @@ def saved_operators(path: str) -> dict[str, str]:
     finally:
         stream.close()
     found = {}
-    for operator in saved.getOperatorStates():
-        if any(subtask.hasState() for subtask in operator.getStates()) or operator.getCoordinatorState() is not None:
+    for operator in jvm.java.util.ArrayList(saved.getOperatorStates()):
+        subtasks = jvm.java.util.ArrayList(operator.getStates())
+        if any(subtask.hasState() for subtask in subtasks) or operator.getCoordinatorState() is not None:
             name = operator.getOperatorUid()
             found[str(operator.getOperatorID())] = (
                 str(name.get()) if name.isPresent() else str(operator.getOperatorID())
