@@ -5,12 +5,13 @@ stays small. Every part has one. It is what makes "no orphans" true:
 
 - it is a *subreaper*: a grandchild whose parent dies (a Python worker of a killed task manager) becomes its child, and
   is killed when the program has ended;
-- it gets SIGTERM from the kernel when its parent dies, and stops the program as if asked to;
+- it gets SIGTERM from the kernel when its parent dies, and stops the program as if asked to (not if it is *detached*,
+  as the supervisor's guard is: who starts the stack by command goes away);
 - the program gets SIGKILL from the kernel when the guard dies;
 - a lifeline is the read end of a pipe: when its last writer is gone, however it went, the guard stops the program.
 
 SPEC is a JSON file: `argv`, `env`, `cwd`, `pid_file`, `stop_s` (how long the program may take to stop), `grace_s` (how
-long what it leaves behind may take).
+long what it leaves behind may take), `detached`.
 """
 
 import ctypes
@@ -94,9 +95,10 @@ class Guard:
     def run(self) -> int:
         """Run the program to its end, clean up behind it, and return its exit code (128 + n for signal n)."""
         prctl(PR_SET_CHILD_SUBREAPER, 1)
-        prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() == 1 and self.lifeline is None and not self.spec.get("detached"):
-            return 0  # the supervisor died before the line above
+        if not self.spec["detached"]:
+            prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+            if os.getppid() == 1:
+                return 0  # the parent died before the line above
         self._handle_signals()
         self._spawn()
         pid_file = Path(self.spec["pid_file"])

@@ -124,6 +124,7 @@ class Stack:
         with self._alone():
             running = {name for name, state in self._states().items() if state.state in ACTIVE}
             if not self.is_up():
+                self._wait_for_supervisors_end()
                 self._end_orphans()
             if fresh:
                 self._delete_data(running)
@@ -162,6 +163,19 @@ class Stack:
                     f"another tidemark command is starting or stopping the stack in {self.folder}"
                 ) from None
             yield
+
+    def _wait_for_supervisors_end(self) -> None:
+        """Let a supervisor that is shutting down finish, so that its parts end cleanly."""
+        deadline = time.monotonic() + SUPERVISOR_STOP_S
+        while self._runs(SUPERVISOR) and time.monotonic() < deadline:
+            time.sleep(STEP_S)
+
+    def _runs(self, name: str) -> bool:
+        try:
+            self.pid(name)
+        except StackError:
+            return False
+        return True
 
     def _end_orphans(self) -> None:
         if left := sweep(self.folder):
@@ -231,6 +245,7 @@ class Stack:
             "pid_file": str(self.layout.pid_file(name)),
             "stop_s": stop_s,
             "grace_s": grace_s,
+            "detached": name == SUPERVISOR,
         }
         write_private(self.layout.spec_file(name), json.dumps(spec, indent=1))
 

@@ -147,8 +147,11 @@ class Supervisor:
         try:
             return getattr(server.supervisor, method)(*arguments)
         except xmlrpc.client.Fault as fault:
-            if fault.faultString.split(":")[0] in ignore:
+            kind = fault.faultString.split(":")[0]
+            if kind in ignore:
                 return None
+            if kind == "SHUTDOWN_STATE":
+                raise SupervisorDown("supervisord is shutting down") from fault
             raise
         except (OSError, http.client.HTTPException, xmlrpc.client.ProtocolError) as error:
             raise SupervisorDown(f"supervisord does not answer: {error}") from error
