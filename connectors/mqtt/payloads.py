@@ -1,5 +1,6 @@
 """Reading packs and status messages, and saying what is wrong with those that can't be read."""
 
+import re
 from typing import Any
 
 import msgspec
@@ -11,6 +12,8 @@ from connectors.wire.versions import WireError, from_either
 
 MAX_DIGITS = 16
 """A user property with more digits is no time and no sequence number; keeps `int` away from a megabyte of digits."""
+
+_BOOT = re.compile("[0-9A-Za-z_-]{1,64}")
 
 
 class _Glance(msgspec.Struct):
@@ -80,7 +83,8 @@ def _glance(payload: bytes) -> _Glance:
 
 
 def _identity(glance: _Glance) -> tuple[str, int, int]:
-    boot = glance.boot if isinstance(glance.boot, str) and len(glance.boot) <= 64 else ""
+    # A boot id that no device can have would be acknowledged in a message that no device can read.
+    boot = glance.boot if isinstance(glance.boot, str) and _BOOT.fullmatch(glance.boot) else ""
     seq = glance.seq if isinstance(glance.seq, int) and 1 <= glance.seq <= 2**53 else 0
     readings = len(glance.values) if isinstance(glance.values, list) else 0
     return boot, seq, readings
