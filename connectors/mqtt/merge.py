@@ -120,4 +120,6 @@ class Merger:
             if not everything and wall_ms - record.opened_ms < self._linger_ms:
                 break  # Records lie in the order they were opened.
             ready.append(self._open.pop(key))
+        if not self._open:
+            self._newest.clear()  # Nothing is open that a later part could overtake.
         return ready
