@@ -197,7 +197,8 @@ def within_reach(value: Floats) -> Floats:
 
 def faint(level: Floats) -> Floats:
     """Return the smallest scale at a level: a series that never moved is not infinitely surprising when it does."""
-    return np.abs(np.where(np.isnan(level), 0.0, level)) * 1e-9 + 1e-30
+    smallest: Floats = np.abs(np.where(np.isnan(level), 0.0, level)) * 1e-9 + 1e-30
+    return smallest
 
 
 def clip_limit(clip: float, scale: Floats, level: Floats, windows: NDArray[Any]) -> Floats:

@@ -202,7 +202,8 @@ def _features(directory: Directory, readings: Any, seen: Seen, *, observed: bool
 
 def _forget(state: ShardState, rules: CompiledSet, bounds: Bounds) -> list[AlertEvent]:
     """Give up the rows that were not seen for as long as the rules say, clearing what alerts they have."""
-    windows = [rule.detector.forget_after_windows for rule in rules.rules if isinstance(rule.detector, Missing)]
+    missing = [one.detector for one in rules.rules if isinstance(one.detector, Missing)]
+    windows = [detector.forget_after_windows for detector in missing if detector.axis == "series"]
     horizon = bounds.start_ms - max(windows, default=FORGET_WINDOWS) * (bounds.end_ms - bounds.start_ms)
     if not state.seen_ms.size or state.seen_ms.min() >= horizon:
         return []
