@@ -1,5 +1,6 @@
 """The notifier: takes alert events in, one thread; delivers, one thread a subscription."""
 
+import sys
 import time
 from typing import Any
 
@@ -8,7 +9,8 @@ from confluent_kafka import OFFSET_STORED, KafkaError, KafkaException
 from connectors.kit.deadletters import deliver
 from connectors.kit.kafka import consumer, producer
 from connectors.kit.metrics import serve_metrics
-from connectors.kit.service import Service, Unreachable
+from connectors.kit.service import EXIT_SETTINGS, Service, Unreachable
+from connectors.kit.settings import SettingsError
 from connectors.kit.settings import SettingsError
 from connectors.notifier.channels.build import build_channel
 from connectors.notifier.message import message
@@ -239,6 +241,9 @@ def body(service: Service) -> None:
     """Run the notifier as a service."""
     try:
         notifier = Notifier(service)
+    except SettingsError as error:
+        print(f"notifier: {error}", file=sys.stderr)
+        sys.exit(EXIT_SETTINGS)
     except OutboxError as error:
         raise Unreachable(str(error)) from error
     server: Any = serve_metrics(service.settings.notifier.metrics_port, notifier.is_ready, notifier.metrics.registry)
@@ -248,4 +253,4 @@ def body(service: Service) -> None:
         server.shutdown()
 
 
-__all__ = ["Notifier", "SettingsError", "body"]
+__all__ = ["Notifier", "body"]
