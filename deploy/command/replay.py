@@ -36,7 +36,8 @@ def replay(
     """
     from connectors.kit.settings import SettingsError, load_settings
     from connectors.wire.topics import DAY_MS
-    from deploy.command.sending import USAGE, complain, send, show
+    from deploy.command.exits import EXIT_USAGE
+    from deploy.command.sending import complain, send, show
     from simulators.device import OutboxError
     from simulators.fleet.run import Gateways, broker_of, build_devices
     from simulators.replay import RecordingError, read_recording, recording_table, replay_packs
@@ -53,7 +54,7 @@ def replay(
         senders = build_devices({gateway: table}, setup, broker_of(settings.mqtt), clock)
     except (SettingsError, OutboxError, RecordingError, ValueError) as error:
         complain(str(error))
-        raise typer.Exit(USAGE) from error
+        raise typer.Exit(EXIT_USAGE) from error
     packs = replay_packs(recordings, table, grid_ms=settings.time.grid_ms, shift_ms=shift_days * DAY_MS)
     report, code = send(senders, packs, clock, drain)
     show({**report, "files": [str(path) for path in files], "gateway": gateway}, as_json)

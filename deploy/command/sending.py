@@ -11,11 +11,10 @@ from types import FrameType
 from typing import Any
 
 from connectors.kit.clock import Clock
+from deploy.command.exits import EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_OK, EXIT_TERMINATED, EXIT_UNREACHABLE
 from simulators.device import Device, DeviceLoop
 from simulators.fleet.packs import Dated
 from simulators.fleet.run import RunResult, run, summary, totals
-
-OK, FAILURE, USAGE, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 
 
 class Signals:
@@ -46,8 +45,8 @@ class Signals:
 def send(devices: list[Device], packs: Iterable[Dated], clock: Clock, drain_s: float) -> tuple[dict[str, Any], int]:
     """Run the gateways to the end of `packs` or a signal, drain, and return the summary and the exit code.
 
-    0 when all was acknowledged, 1 when something stays in an outbox after `drain_s`, 130 after Ctrl-C (which doesn't
-    wait: the outboxes keep what is left), 143 after SIGTERM and the drain.
+    0 when all was acknowledged, 1 when something stays in an outbox after `drain_s`, 3 when the broker was never
+    reached, 130 after Ctrl-C (which doesn't wait: the outboxes keep what is left), 143 after SIGTERM and the drain.
     """
     signals = Signals()
     before = totals(devices)
@@ -64,7 +63,7 @@ def send(devices: list[Device], packs: Iterable[Dated], clock: Clock, drain_s: f
     _clear_progress()
     seconds = _until_last_ack(devices, started)
     report = summary(devices, before, result, seconds)
-    return report, _code(signals.received, acknowledged)
+    return report, _code(signals.received, acknowledged, bool(report["connections"]))
 
 
 def _drain(loop: DeviceLoop, signals: Signals, drain_s: float) -> None:
@@ -84,12 +83,14 @@ def _until_last_ack(devices: list[Device], started: float) -> float:
     return time.monotonic() - started
 
 
-def _code(received: int | None, acknowledged: bool) -> int:
+def _code(received: int | None, acknowledged: bool, reached: bool) -> int:
     if received == signal.SIGINT:
-        return INTERRUPTED
+        return EXIT_INTERRUPTED
     if received == signal.SIGTERM:
-        return TERMINATED
-    return OK if acknowledged else FAILURE
+        return EXIT_TERMINATED
+    if acknowledged:
+        return EXIT_OK
+    return EXIT_FAILURE if reached else EXIT_UNREACHABLE
 
 
 def _progress(devices: list[Device]) -> Any:

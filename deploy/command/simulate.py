@@ -33,7 +33,7 @@ def simulate(
     gateways: Annotated[
         int | None, typer.Option(min=1, max=_MOST_GATEWAYS, help="Gateways. Default: one for 20 devices.")
     ] = None,
-    pack: Annotated[int, typer.Option(min=1, max=4096, help="Readings a pack.")] = 100,
+    pack: Annotated[int, typer.Option(min=1, max=3000, help="Readings a pack.")] = 100,
     site: Annotated[str, typer.Option(help="Site in the topics.")] = "site-1",
     prefix: Annotated[str, typer.Option(help="First part of the gateways' names.")] = "sim",
     outbox: Annotated[
@@ -49,7 +49,8 @@ def simulate(
     by the next run with the same folder.
     """
     from connectors.kit.settings import SettingsError, load_settings
-    from deploy.command.sending import USAGE, complain, send, show
+    from deploy.command.exits import EXIT_USAGE
+    from deploy.command.sending import complain, send, show
     from simulators.device import OutboxError
     from simulators.fleet.packs import stream_packs
     from simulators.fleet.run import Gateways, broker_of, build_devices
@@ -77,7 +78,7 @@ def simulate(
         senders = build_devices(tables, setup, broker_of(settings.mqtt), clock)
     except (SettingsError, OutboxError, ValueError) as error:
         complain(str(error))
-        raise typer.Exit(USAGE) from error
+        raise typer.Exit(EXIT_USAGE) from error
     if truth is not None:
         write_truth(truth, fleet.faults)
     report, code = send(senders, stream_packs(fleet, pack), clock, drain)

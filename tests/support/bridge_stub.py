@@ -22,7 +22,9 @@ class BridgeStub:
     `lose(seq, times_seen)` returns whether a pack is dropped unseen, as by a crash of the broker.
     """
 
-    def __init__(self, port: int, lose: Callable[[str, int, int], bool] | None = None, acking: bool = True) -> None:
+    def __init__(
+        self, port: int, lose: Callable[[str, int, int], bool] | None = None, acking: bool = True, ack_packs: int = 1
+    ) -> None:
         self.packs: dict[tuple[str, str, int], bytes] = {}
         self.order: dict[tuple[str, str], list[int]] = {}
         self.seen: dict[tuple[str, str, int], int] = {}
@@ -32,6 +34,7 @@ class BridgeStub:
         self.highest_unacked = 0
         self.without_properties = 0
         self.acking = acking
+        self._ack_packs = ack_packs
         self.errors: list[Exception] = []
         self._run: dict[tuple[str, str], int] = {}
         self._acked: dict[tuple[str, str], int] = {}
@@ -89,7 +92,7 @@ class BridgeStub:
             done += 1
         self._run[run] = done
         self.highest_unacked = max(self.highest_unacked, pack.seq - self._acked.get(run, oldest - 1))
-        if self.acking:
+        if self.acking and done - self._acked.get(run, 0) >= self._ack_packs:
             self._ack(site, gateway, pack.boot, done)
 
     def _ack(self, site: str, gateway: str, boot: str, seq: int) -> None:
