@@ -79,7 +79,8 @@ def load_skewed(kafka: KafkaSettings) -> dict[str, Active]:
 
 def _read(kafka: KafkaSettings, topic: str, tail: int | None, partitions: int | None = None) -> Iterator[Any]:
     """Yield a topic's records up to its end, of each partition at most the last `tail`."""
-    reader = consumer(kafka, GROUP, enable_partition_eof=True)
+    # A short wait, because the end of an empty partition is told by an answer without records.
+    reader = consumer(kafka, GROUP, enable_partition_eof=True, fetch_wait_max_ms=10)
     try:
         places = _places(reader, topic, tail, partitions, kafka.bootstrap)
         reader.assign(places)
