@@ -11,7 +11,8 @@ from connectors.wire.series import SeriesTable
 from connectors.wire.versions import WireError
 
 
-class Part(msgspec.Struct, frozen=True, array_like=True):
+# The garbage collector need not follow it (`gc=False`): it holds no containers, and there are thousands a window.
+class Part(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The readings of one pack that lie in one cell. `(gateway, boot, seq, cell_ms of the record)` is its identity.
 
     Attributes
@@ -72,6 +73,9 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", tag="h
     bridge: str
 
 
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for bytes that it can't decode; the last two for text that isn't UTF-8, and endless nesting."""
+
 _DECODER = msgspec.msgpack.Decoder(Readings | Heartbeat)
 _ENCODER = msgspec.msgpack.Encoder()
 
@@ -86,7 +90,7 @@ def decode_record(data: bytes) -> Readings | Heartbeat:
     """
     try:
         record: Readings | Heartbeat = _DECODER.decode(data)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise WireError("malformed", f"readings record: {error}") from error
     if record.v != 1:
         raise WireError("unknown-version", f"readings record version {record.v}; this build knows 1")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from connectors.wire.ledger import DeadLetter, DeadReason
 from connectors.wire.pack import MAX_READINGS
-from connectors.wire.record import Heartbeat, Part, Readings, encode_record
+from connectors.wire.record import UNREADABLE, Heartbeat, Part, Readings, encode_record
 from connectors.wire.series import SeriesTable, is_genuine
 
 
@@ -75,7 +75,7 @@ def gather(records: Iterable[bytes], known: Iterable[str], source: Source) -> Ga
     for data in records:
         try:
             record = _RECORD.decode(data)
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             letters.record(data, "malformed", str(error))
             continue
         if record.v != 1:
@@ -87,6 +87,11 @@ def gather(records: Iterable[bytes], known: Iterable[str], source: Source) -> Ga
         for raw in record.tables:
             _learn(raw, ids, found.tables, letters)
         cell_ms = record.cell_ms
+        if not source[0] <= cell_ms < source[1]:
+            for part in record.parts:
+                cell = (part.gateway, part.boot, part.seq, cell_ms, part)
+                letters.part(cell, "bad-time", f"cell {cell_ms} lies outside its window")
+            continue
         for part in record.parts:
             identity = (part.gateway, part.boot, part.seq, cell_ms)
             if distinct.setdefault(identity, part) is not part:
@@ -94,12 +99,9 @@ def gather(records: Iterable[bytes], known: Iterable[str], source: Source) -> Ga
     for identity, others in copies.items():
         distinct[identity], extra = united([distinct[identity], *others])
         found.duplicates += extra
-    found.parts = sorted([(*identity, part) for identity, part in distinct.items()], key=_identity)
+    # Identities are distinct, so the parts themselves are never compared.
+    found.parts = sorted([(*identity, part) for identity, part in distinct.items()])
     return found
-
-
-def _identity(part: CellPart) -> tuple[str, str, int, int]:
-    return part[:4]
 
 
 def _learn(raw: msgspec.Raw, known: frozenset[str], tables: dict[str, SeriesTable], letters: "Letters") -> None:
@@ -109,7 +111,7 @@ def _learn(raw: msgspec.Raw, known: frozenset[str], tables: dict[str, SeriesTabl
         if name in known or name in tables:
             return
         table = _TABLE.decode(raw)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         letters.record(bytes(raw), "bad-table", str(error))
         return
     if is_genuine(table):
@@ -161,6 +163,9 @@ def _rows(part: Part) -> NDArray[Any]:
 
 def column_problem(part: Part) -> str:
     """Say how a part's columns differ in length; "" if they don't."""
+    size = len(part.values)
+    if size == 2 * len(part.series) == 2 * len(part.offsets) and size and not (size & 7 or part.quality or part.index):
+        return ""  # nearly every part: this runs once a part
     count, rest = divmod(len(part.values), 8)
     wrong = rest or not count or len(part.offsets) != 4 * count or len(part.series) != 4 * count
     if wrong or len(part.quality) not in (0, count) or len(part.index) not in (0, 4 * count):

@@ -68,11 +68,10 @@ def _places(parts: Sequence[CellPart], gathered: Gathered, directory: Directory)
 
     New gateways, tables and pairs are numbered in order of their names, not of the packs that happen to bring them.
     """
-    keys = [(part.gateway, part.table) for *_, part in parts]
+    keys = [(cell[0], cell[4].table) for cell in parts]
     sites: dict[Key, str] = {}
-    for key, (*_, part) in zip(keys, parts, strict=True):
-        if sites.setdefault(key, part.site) < part.site:
-            sites[key] = part.site
+    for gateway, table, site in sorted({(cell[0], cell[4].table, cell[4].site) for cell in parts}):
+        sites[gateway, table] = site
     numbers: dict[Key, tuple[int, int]] = {}
     for key in sorted(sites):
         gateway, table = key

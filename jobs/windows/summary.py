@@ -1,6 +1,8 @@
 """A window's summary: one record in columns, and which packs were judged."""
 
 from collections.abc import Sequence
+from itertools import groupby
+from operator import itemgetter
 
 import numpy as np
 
@@ -91,16 +93,15 @@ def judged_packs(parts: Sequence[CellPart], dead: Sequence[tuple[str, str, int]]
     >>> judged_packs([("g", "b", seq, 0, part) for seq in (1, 2, 3, 7)], [])
     [Judged(gateway='g', boot='b', ranges=[1, 3, 7, 7], readings=4)]
     """
-    ranges: dict[tuple[str, str], list[int]] = {}
-    readings: dict[tuple[str, str], int] = {}
-    for gateway, boot, seq, _, part in parts:
-        key = gateway, boot
-        run = ranges.setdefault(key, [seq, seq])
-        if seq > run[-1] + 1:
-            run += [seq, seq]
-        else:
-            run[-1] = seq
-        readings[key] = readings.get(key, 0) + len(part.values) // 8
-    for gateway, boot, count in dead:
-        readings[gateway, boot] -= count
-    return [Judged(*key, run, readings[key]) for key, run in ranges.items()]
+    judged = []
+    for (gateway, boot), own in groupby(parts, key=itemgetter(0, 1)):
+        run: list[int] = []
+        readings = -sum(count for *key, count in dead if key == [gateway, boot])
+        for _, _, seq, _, part in own:
+            readings += len(part.values) // 8
+            if run and seq <= run[-1] + 1:
+                run[-1] = seq
+            else:
+                run += [seq, seq]
+        judged.append(Judged(gateway, boot, run, readings))
+    return judged

@@ -9,17 +9,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.wire.alert import AlertEvent
+from connectors.wire.record import Heartbeat, Readings, decode_record, encode_record
 from connectors.wire.ruleset import Rule, RuleSet
 from connectors.wire.series import SeriesTable
 from connectors.wire.summary import WindowSummary
 from jobs.windows.rules import CompiledRules, compile_rules
-from jobs.windows.shard import Outcome, ShardState, Window, step
+from jobs.windows.shard import Outcome, ShardState, Window, late, step
 from tests.support.oracle import (
     WINDOW_MS,
     Packing,
     Reading,
     equal_rows,
     pack_readings,
+    part_of,
     summary_rows,
     table_of,
     tell,
@@ -163,9 +165,6 @@ def test_a_restart_changes_nothing(seed: int, at: int) -> None:
 @CHECKED
 def test_copies_that_differ_are_united_by_index(seed: int, cut: int) -> None:
     """A copy that holds only some of a part's readings adds nothing, and two that overlap give the whole."""
-    from connectors.wire.record import Readings, decode_record, encode_record
-    from tests.support.oracle import part_of
-
     chance = random.Random(seed)
     table = table_of("g0", 3)
     members = [(n, Reading("g0", chance.randrange(5_000), chance.randrange(3), chance.gauss(20, 1))) for n in range(30)]
@@ -191,3 +190,51 @@ def test_every_packing_has_the_same_readings(name: str) -> None:
         bounds = number * WINDOW_MS, (number + 1) * WINDOW_MS
         first, second = tell(one, tables.values(), *bounds), tell(two, tables.values(), *bounds)
         assert first.readings == second.readings and first.rows.keys() == second.rows.keys()
+
+
+@given(seed=st.integers(0, 10_000), data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_no_bytes_are_an_exception(seed: int, data: st.DataObject) -> None:
+    """Flipped, cut, repeated and inserted bytes: what can't be read is a dead letter, and the windows after are
+    judged.
+    """
+    readings, tables = scenario(seed % 3)
+    windows = pack_readings(readings, tables, Packing(7))[:3]
+    records = [bytearray(record) for record in windows[1]]
+    for _ in range(data.draw(st.integers(1, 6))):
+        victim = records[data.draw(st.integers(0, len(records) - 1))]
+        at = data.draw(st.integers(0, max(len(victim) - 1, 0)))
+        match data.draw(st.sampled_from(("flip", "cut", "insert", "repeat"))):
+            case "flip" if victim:
+                victim[at] ^= 1 << data.draw(st.integers(0, 7))
+            case "cut":
+                del victim[at:]
+            case "insert":
+                victim[at:at] = data.draw(st.binary(max_size=9))
+            case _:
+                victim[at:at] = victim[at : at + 20]
+    outcomes = judge([windows[0], [bytes(record) for record in records], windows[2]])
+    for outcome in outcomes:
+        msgspec.msgpack.encode(outcome.summary)
+        msgspec.json.encode(outcome.alerts)
+        msgspec.msgpack.encode(outcome.dead)
+    for record in records:
+        late(ShardState(0), bytes(record), WINDOW_MS, 0)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x82\xa1t\xa1r\xa1x" + b"\x91" * 100_000 + b"\xc0",
+        b"\x82\xa1t\xa1r\xa6tables" + b"\x91" * 100_000,
+        encode_record(Readings(cell_ms=0, parts=[])).replace(b"cell_ms", b"cell\xff\xffs"),
+        encode_record(Readings(cell_ms=2**63, parts=[])),
+        encode_record(Readings(cell_ms=-(2**63), parts=[], tables=[])),
+        encode_record(Heartbeat(time_ms=2**64 - 1, bridge="")),
+    ],
+    ids=["nested", "nested tables", "not UTF-8", "far ahead", "far behind", "far heartbeat"],
+)
+def test_hostile_bytes_are_no_exception(data: bytes) -> None:
+    outcomes = judge([[data]])
+    assert outcomes[0].summary is not None
+    late(ShardState(0), data, WINDOW_MS, 0)

@@ -100,7 +100,7 @@ def test_hot_state_is_at_most_128_bytes_a_series_with_the_shipped_rules() -> Non
         outcome = step(shard, Window(0, number * 1000, number * 1000 + 1000, records), rules)
         assert len(shard.hot()) <= 128 * count
     assert outcome.summary is not None
-    assert (shard.memories["unusual-value"].levels["level"] > 0).sum() >= 200
+    assert (shard.memories["unusual-value"].levels["level"] > 0).sum() >= 190
 
 
 def test_state_of_a_rule_with_other_fields_is_taken_as_far_as_it_goes() -> None:
