@@ -8,9 +8,9 @@ FRAMEWORK_OFF_HEAP = 128
 NETWORK = 64  # 2,048 buffers: enough for this job at parallelism 8
 TASK_OFF_HEAP = 64  # gRPC to the Python workers
 
-MANAGED_SHARE = 0.2
-"""Of a task manager. The window operators buffer records in it, half each, divided by slots; one shard's window (some
-MB) has to fit, so it is generous. State lies on the heap."""
+MANAGED_SHARE = 0.3
+"""Of what a task manager has left. The window operators buffer records in it, half each, divided by slots; one shard's
+window (some MB) has to fit. The rest is heap, where the state lies."""
 
 
 def overhead(process: int) -> int:
@@ -29,15 +29,19 @@ class TaskManagerMemory:
     process: int
 
     @property
+    def _left(self) -> int:
+        fixed = METASPACE + FRAMEWORK_HEAP + FRAMEWORK_OFF_HEAP + NETWORK + TASK_OFF_HEAP
+        return self.process - overhead(self.process) - fixed
+
+    @property
     def managed(self) -> int:
         """Off-heap memory of the window operators."""
-        return int(self.process * MANAGED_SHARE)
+        return int(self._left * MANAGED_SHARE)
 
     @property
     def task_heap(self) -> int:
         """Heap for the job."""
-        fixed = METASPACE + FRAMEWORK_HEAP + FRAMEWORK_OFF_HEAP + NETWORK + TASK_OFF_HEAP + self.managed
-        return self.process - overhead(self.process) - fixed
+        return self._left - self.managed
 
     def settings(self) -> dict[str, str]:
         """Return the keys that a task manager started without its script must find, none derived."""

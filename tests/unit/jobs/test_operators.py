@@ -43,7 +43,8 @@ def test_virtual_transformations_have_none() -> None:
 
 def test_ids_do_not_hang_on_numbers() -> None:
     moved = [
-        Node(node.number + 5, node.name.replace("[", "[9"), tuple(n + 5 for n in node.inputs), node.virtual) for node in PLAN
+        Node(node.number + 5, node.name.replace("[", "[9"), tuple(n + 5 for n in node.inputs), node.virtual)
+        for node in PLAN
     ]
     assert sorted(operator_ids(moved).values()) == sorted(operator_ids(PLAN).values())
 

@@ -17,7 +17,9 @@ def test_without_flags_it_is_the_embedded_stack() -> None:
     assert parse([]) == Options()
 
 
-@pytest.mark.parametrize("argv", [["--window-ms", "0"], ["--disorder-ms", "-1"], ["--delivery", "maybe"], ["--shards", "x"]])
+@pytest.mark.parametrize(
+    "argv", [["--window-ms", "0"], ["--disorder-ms", "-1"], ["--delivery", "maybe"], ["--shards", "x"]]
+)
 def test_what_is_wrong_ends_with_a_message(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         parse(argv)

@@ -47,7 +47,10 @@ def test_the_rest_is_messagepack_keyed_by_where_it_came_from() -> None:
 
 def test_a_window_that_could_not_be_judged_keeps_every_byte_and_counts_its_readings() -> None:
     dead = refused(Window(7, 0, 10_000, [RECORD, b"\xc1"], 4, 9), "KeyError: 'x'", 5).dead
-    assert [(one.payload, one.readings, one.reason) for one in dead] == [(RECORD, 6, "rejected"), (b"\xc1", 0, "rejected")]
+    assert [(one.payload, one.readings, one.reason) for one in dead] == [
+        (RECORD, 6, "rejected"),
+        (b"\xc1", 0, "rejected"),
+    ]
     assert {one.source for one in dead} == {"tidemark.readings.v1/7/4-9"}
     assert dead[0].service == "job"
 

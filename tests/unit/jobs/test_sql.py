@@ -48,9 +48,9 @@ def test_alert_events_alone_have_headers() -> None:
 
 def test_security_options_go_to_every_table_and_quotes_do_not_end_the_text(tmp_path: Path) -> None:
     file = tmp_path / "kafka.properties"
-    file.write_text("# ours\n\nsecurity.protocol=SASL_SSL\nsasl.jaas.config = a.B required password=\"it's\";\n")
+    file.write_text('# ours\n\nsecurity.protocol=SASL_SSL\nsasl.jaas.config = a.B required password="it\'s";\n')
     properties = sql.read_properties(file)
-    assert properties == {"security.protocol": "SASL_SSL", "sasl.jaas.config": "a.B required password=\"it's\";"}
+    assert properties == {"security.protocol": "SASL_SSL", "sasl.jaas.config": 'a.B required password="it\'s";'}
     tables = [sql.readings_table(OPTIONS, properties), sql.rules_table(OPTIONS, properties)]
     for table in [*tables, *(sql.sink_table(OPTIONS, properties, tag) for tag in sql.SINKS)]:
         assert "'properties.sasl.jaas.config' = 'a.B required password=\"it''s\";'" in table

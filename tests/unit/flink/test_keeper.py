@@ -1,0 +1,92 @@
+from pathlib import Path
+
+import pytest
+
+from connectors.kit.settings import FlinkSettings, Settings, StackSettings
+from deploy.local.flink import keeper as keeping
+from deploy.local.flink.keeper import SLOTS_LIMIT_S, Keeper
+from deploy.local.flink.rest import ClusterUnreachable, Job
+from deploy.local.flink.submit import JOB_NAME, SubmitFailed
+
+
+class FakeCluster:
+    def __init__(self) -> None:
+        self.listed: list[Job] = []
+        self.slots = 2
+
+    def jobs(self) -> list[Job]:
+        return self.listed
+
+    def free_slots(self) -> int:
+        return self.slots
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> FakeCluster:
+    one = FakeCluster()
+    monkeypatch.setattr(keeping, "Cluster", lambda _: one)
+    return one
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(stack=StackSettings(data=tmp_path), flink=FlinkSettings(parallelism=2))
+
+
+def test_submits_when_no_job_is_there_and_not_when_one_is(cluster: FakeCluster, settings: Settings) -> None:
+    submitted: list[int] = []
+    keeper = Keeper(settings, lambda: submitted.append(1), print)
+    keeper.look()
+    cluster.listed = [Job("j", JOB_NAME, "RESTARTING", 0, 10, 0)]
+    keeper.look()
+    assert submitted == [1]
+    cluster.listed = []  # a new job manager, which knows nothing
+    keeper.look()
+    assert submitted == [1, 1]
+
+
+def test_waits_for_slots_but_not_for_ever(cluster: FakeCluster, settings: Settings) -> None:
+    cluster.slots = 1
+    submitted: list[int] = []
+    keeper = Keeper(settings, lambda: submitted.append(1), print)
+    for _ in range(int(SLOTS_LIMIT_S)):
+        keeper.look()
+    assert submitted == []
+    keeper.look()
+    assert submitted == [1], "the submission says what is missing"
+
+
+def test_leaves_a_job_alone_that_was_stopped_by_hand(cluster: FakeCluster, settings: Settings) -> None:
+    (settings.stack.data / "run").mkdir()
+    (settings.stack.data / "run/job.stopped").touch()
+    Keeper(settings, lambda: pytest.fail("submitted"), print).look()
+
+
+def test_the_first_failure_ends_it_and_a_later_one_does_not(
+    cluster: FakeCluster, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeping, "LOOK_S", 0.0)
+    monkeypatch.setattr(keeping, "RETRY_S", 0.0)
+    monkeypatch.setattr(keeping, "stop", lambda *_: None)
+    outcomes = iter([SubmitFailed("first")])
+    keeper = Keeper(settings, lambda: _raise(next(outcomes)), print)
+    with pytest.raises(SubmitFailed, match="first"):
+        keeper.run()
+
+    said: list[str] = []
+    later = iter([None, SubmitFailed("second"), ClusterUnreachable("away"), None])
+
+    def submit() -> None:
+        outcome = next(later, "end")
+        if outcome == "end":
+            keeper.stopping.set()
+        elif isinstance(outcome, Exception):
+            raise outcome
+
+    keeper = Keeper(settings, submit, said.append)
+    keeper.run()
+    assert [text for text in said if "second" in text]
+
+
+def _raise(error: Exception) -> None:
+    raise error
