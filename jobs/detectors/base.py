@@ -191,7 +191,7 @@ def counted(windows: NDArray[Any], where: Bools) -> NDArray[np.uint16]:
 
 def within_reach(value: Floats) -> Floats:
     """Return the values within ±`FAR`; NaN stays NaN."""
-    near: Floats = np.clip(value, -FAR, FAR)
+    near: Floats = np.minimum(np.maximum(value, -FAR), FAR)  # numpy's clip takes twice as long for a few hundred rows
     return near
 
 
@@ -210,5 +210,5 @@ def clip_limit(clip: float, scale: Floats, level: Floats, windows: NDArray[Any])
 
 def bounded(score: Floats) -> Floats:
     """Return the scores within ±`BOUND`; NaN stays NaN."""
-    clipped: Floats = np.clip(score, -BOUND, BOUND)
+    clipped: Floats = np.minimum(np.maximum(score, -BOUND), BOUND)
     return clipped

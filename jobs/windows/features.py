@@ -101,4 +101,6 @@ def _reduced(value: Floats, starts: Whole) -> tuple[Floats, ...]:
 
 def _starts(row: Whole) -> Whole:
     """Return where each run of equal rows starts."""
-    return np.flatnonzero(np.diff(row, prepend=-1)) if row.size else np.zeros(0, np.int64)
+    if not row.size:
+        return np.zeros(0, np.int64)
+    return np.concatenate([[0], np.flatnonzero(row[1:] != row[:-1]) + 1])

@@ -87,9 +87,10 @@ def judge(
         cause = _cause(rule, rules.version, judgement, features[detector.axis])
         alerts += _settle(memory, rule, cause, where_of(directory, detector.axis), bounds)
         if detector.axis == "series":
-            worst = np.fmax(worst, np.where(memory.covered, relative(judgement.score, rule), np.nan))
-            learning = np.maximum(learning, np.where(memory.covered, detector.learning(judgement.state), 0))
+            worst = np.fmax(worst, relative(judgement.score, rule), out=worst, where=memory.covered)
+            learning = np.maximum(learning, detector.learning(judgement.state), out=learning, where=memory.covered)
     alerts.sort(key=lambda event: (event.gateway, event.device, event.quantity, event.rule_id))
+    worst = np.minimum(np.maximum(worst, -BOUND), BOUND)
     return Verdict(alerts, worst.astype("<f4"), np.minimum(learning, 255).astype("u1"))
 
 
@@ -100,7 +101,7 @@ def relative(score: Floats, rule: CompiledRule) -> Floats:
     _, limit = rule.limits[0]
     if limit == 0:
         return np.full(score.shape, np.nan)
-    return np.clip(1.0 + (score - limit) * rule.detector.sign / abs(limit), -BOUND, BOUND)
+    return 1.0 + (score - limit) * (rule.detector.sign / abs(limit))
 
 
 def where_of(directory: Directory, axis: str) -> Callable[[int], Where]:

@@ -60,11 +60,12 @@ def advance(levels: Levels, score: Floats, covered: Bools, rule: CompiledRule, s
     least level they reached; it is cleared, or its level lowered, after `keep_windows` consecutive windows below, to
     the greatest they had.
     """
-    says = ~np.isnan(score) & covered
+    sign, (_, lowest) = rule.detector.sign, rule.limits[0]
     quiet = not levels["level"].any() and not levels["up"].any()
+    if quiet and not ((score * sign >= lowest * sign) & covered).any():
+        return _NOTHING  # nearly every window of nearly every rule
+    says = ~np.isnan(score) & covered
     reached = rank(score, rule)
-    if quiet and not (reached[says] > 0).any():
-        return _NOTHING
     level = levels["level"]
     held = np.maximum(reached, rank(score, rule, rule.rule.hysteresis))
     over, under = says & (reached > level), says & (held < level)
