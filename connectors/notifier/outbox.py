@@ -43,7 +43,8 @@ CREATE TABLE outbox (
 );
 CREATE INDEX outbox_due ON outbox (subscription, due_ms, id) WHERE state = 'pending';
 CREATE INDEX outbox_of_alert ON outbox (subscription, alert_id, id);
-CREATE INDEX outbox_dead ON outbox (reported, id, subscription) WHERE state = 'dead';
+CREATE INDEX outbox_dead ON outbox (subscription, id) WHERE state = 'dead';
+CREATE INDEX outbox_unreported ON outbox (id) WHERE state = 'dead' AND reported = 0;
 CREATE TABLE attempts (
     outbox_id INTEGER NOT NULL REFERENCES outbox (id),
     number INTEGER NOT NULL,
@@ -75,7 +76,7 @@ _DUE = (
 _NEXT_DUE = f"SELECT min(max(due_ms, leased_until_ms)) {_HEADS}"
 _DEAD = (
     "SELECT id, subscription, event_id, alert_id, message_id, source, body, reason, attempts, ended_ms"
-    " FROM outbox WHERE state = 'dead' AND reported <= ? ORDER BY id LIMIT ?"
+    " FROM outbox WHERE state = 'dead'"
 )
 
 # The state stands in the text because SQLite picks a partial index by constants alone.
@@ -339,7 +340,8 @@ class Outbox:
     def dead_letters(self, *, unreported_only: bool = False, limit: int = 1_000) -> list[Dead]:
         """Return notifications that were given up, oldest first."""
         with self._lock:
-            rows = self._database.execute(_DEAD, (0 if unreported_only else 1, limit)).fetchall()
+            only = " AND reported = 0" if unreported_only else ""
+            rows = self._database.execute(_DEAD + only + " ORDER BY id LIMIT ?", (limit,)).fetchall()
         return [Dead(*row) for row in rows]
 
     def reported(self, rows: Sequence[int]) -> None:

@@ -11,7 +11,6 @@ from connectors.kit.kafka import consumer, producer
 from connectors.kit.metrics import serve_metrics
 from connectors.kit.service import EXIT_SETTINGS, Service, Unreachable
 from connectors.kit.settings import SettingsError
-from connectors.kit.settings import SettingsError
 from connectors.notifier.channels.build import build_channel
 from connectors.notifier.message import message
 from connectors.notifier.metrics import Metrics

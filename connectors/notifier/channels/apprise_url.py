@@ -18,8 +18,8 @@ class AppriseSender:
     def __init__(self, spec: AppriseChannel) -> None:
         import apprise
 
-        # Its debug lines say what a mail server answered, and name URLs with their passwords: they are read here, through
-        # the result, and go nowhere else.
+        # Its debug lines say what a mail server answered, and name URLs with their passwords: they are read here,
+        # through the result, and go nowhere else.
         logger = logging.getLogger("apprise")
         logger.setLevel(logging.DEBUG)
         logger.propagate = False
