@@ -140,24 +140,26 @@ class ShortFaults(RuleBasedStateMachine):
         mend()
         self.world.advance(DISORDER_MS)
 
-    @rule(milliseconds=st.integers(1, 16).map(lambda n: n * 250), written=st.integers(0, 20))
+    @rule(milliseconds=st.integers(1, 34).map(lambda n: n * 250), written=st.integers(0, 20))
     def bridge_is_killed(self, milliseconds, written):
         world = self.world
         world.host.kill(world.kafka, written, world.now_ms)
         self._fault_for(milliseconds, lambda: world.host.start(world.kafka))
 
-    @rule(milliseconds=st.integers(1, 16).map(lambda n: n * 250))
+    @rule(milliseconds=st.integers(1, 34).map(lambda n: n * 250))
     def bridge_is_restarted(self, milliseconds):
         world = self.world
         world.host.stop(world.broker, world.kafka, world.now_ms)
         self._fault_for(milliseconds, lambda: world.host.start(world.kafka))
 
-    @rule(milliseconds=st.integers(1, 16).map(lambda n: n * 250))
+    @rule(milliseconds=st.integers(1, 34).map(lambda n: n * 250))
     def kafka_is_away(self, milliseconds):
         self.world.kafka.up = False
         self._fault_for(milliseconds, lambda: setattr(self.world.kafka, "up", True))
 
-    @rule(milliseconds=st.integers(1, 8).map(lambda n: n * 250), kept=st.sampled_from([None, 0, 1, 1_000]))
+    # A broker that lost its session takes packs for nobody until the bridge is back; they come after the ack timeout, so
+    # that this outage counts as so much longer.
+    @rule(milliseconds=st.integers(1, 12).map(lambda n: n * 250), kept=st.sampled_from([None, 0, 1, 1_000]))
     def broker_is_killed(self, milliseconds, kept):
         self.world.broker.kill(kept)
         self._fault_for(milliseconds, lambda: setattr(self.world.broker, "up", True))
@@ -168,7 +170,7 @@ class ShortFaults(RuleBasedStateMachine):
         self.world.host.core.disconnected(self.world.now_ms)
         self.world.advance(1_000)
 
-    @rule(number=st.integers(0, GATEWAYS - 1), milliseconds=st.integers(1, 16).map(lambda n: n * 250))
+    @rule(number=st.integers(0, GATEWAYS - 1), milliseconds=st.integers(1, 34).map(lambda n: n * 250))
     def gateway_is_away(self, number, milliseconds):
         gateway = self.world.gateways[number]
         gateway.online = False
@@ -189,7 +191,7 @@ class ShortFaults(RuleBasedStateMachine):
 
 TestShortFaults = ShortFaults.TestCase
 TestShortFaults.settings = settings(
-    max_examples=25, stateful_step_count=6, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=12, stateful_step_count=5, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 
 
