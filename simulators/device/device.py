@@ -194,8 +194,8 @@ class Device:
                 link.subscribe(gateway_topic(self.options.site, self.options.gateway, "ack"))
             case Subscribed(problem):
                 self._subscribed(link, problem, now_ms)
-            case Taken(mid, problem):
-                self._puback(mid, problem)
+            case Taken(mid, problem, unheard):
+                self._puback(mid, problem, unheard, now_ms)
             case Received(_, payload):
                 self._received(payload, now_ms)
             case Lost(reason):
@@ -216,7 +216,7 @@ class Device:
         link.publish(topic, self._status("online"), retain=True)
         self._sender.connected(self._connected.session_present, self._connected.receive_maximum, now_ms)
 
-    def _puback(self, mid: int, problem: str) -> None:
+    def _puback(self, mid: int, problem: str, unheard: bool, now_ms: int) -> None:
         seq = self._mids.pop(mid, None)
         if problem:
             self._refused += 1
@@ -225,6 +225,8 @@ class Device:
             return
         if problem:
             self._sender.refused(seq)
+        elif unheard:
+            self._sender.unheard(seq, now_ms)
         else:
             self._sender.taken(seq)
 

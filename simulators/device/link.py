@@ -22,6 +22,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 SESSION_EXPIRY_S = 7 * 86_400
 """How long the broker keeps the session of a gateway that is away: a long weekend and more."""
 
+_NO_MATCHING_SUBSCRIBERS = 0x10
 _RECEIVE_MAXIMUM = 64
 _ASKED_OF_BROKER = 65_535
 _CONNECT_TIMEOUT_S = 5.0
@@ -69,10 +70,11 @@ class Subscribed:
 
 @dataclass(frozen=True)
 class Taken:
-    """A PUBACK; `problem` is empty when the broker took the message."""
+    """A PUBACK; `problem` is empty when the broker took the message, `unheard` when it had no one to give it to."""
 
     mid: int
     problem: str = ""
+    unheard: bool = False
 
 
 @dataclass(frozen=True)
@@ -233,7 +235,7 @@ class Link:
 
     def _on_publish(self, _: Client, __: Any, mid: int, code: ReasonCode, ___: Any) -> None:
         # paho calls a refused publish published as well; the reason code alone tells.
-        self.events.append(Taken(mid, str(code) if code.is_failure else ""))
+        self.events.append(Taken(mid, str(code) if code.is_failure else "", code.value == _NO_MATCHING_SUBSCRIBERS))
 
     def _on_message(self, _: Client, __: Any, message: MQTTMessage) -> None:
         self.events.append(Received(message.topic, bytes(message.payload)))

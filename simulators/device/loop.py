@@ -72,8 +72,10 @@ class DeviceLoop:
     def stop(self, drain_s: float = 0.0) -> bool:
         """Wait up to `drain_s` for the outboxes to empty, say goodbye, and return whether they are empty.
 
-        The outboxes are closed afterwards; their counts can still be asked for.
+        The outboxes are closed afterwards; their counts can still be asked for. A second call does nothing more.
         """
+        if self._stopping.is_set():
+            return self.idle()
         until = time.monotonic() + drain_s
         while not self.idle() and time.monotonic() < until and self.alive():
             time.sleep(0.02)

@@ -22,6 +22,9 @@ class SendLimits:
     ack_timeout_max_ms
         The timeout doubles up to this while nothing helps, so that a long outage of Kafka doesn't fill the broker with
         copies.
+    unheard_retry_ms
+        A broker that says that nobody subscribes (the bridge hasn't yet, or the broker forgot it) is asked again after
+        so long, with a single pack, instead of being fed packs that it throws away.
     puback_timeout_ms
         A PUBACK overdue by so long means a connection that is stuck though it looks alive: open another.
     """
@@ -29,6 +32,7 @@ class SendLimits:
     window: int = 64
     ack_timeout_ms: int = 5_000
     ack_timeout_max_ms: int = 40_000
+    unheard_retry_ms: int = 1_000
     puback_timeout_ms: int = 20_000
 
 
@@ -52,6 +56,8 @@ class Sender:
         self._waiting_since = 0
         self._timeout = limits.ack_timeout_ms
         self._begun = False
+        self._probing = False
+        self._quiet_until: int | None = None
 
     @property
     def outstanding(self) -> bool:
@@ -75,6 +81,8 @@ class Sender:
         """
         self._cap = max(1, receive_maximum)
         self._flight.clear()
+        self._probing = False
+        self._quiet_until = None
         if session_present and self._begun:
             self.next = max(self._taken, self.acked) + 1
         else:
@@ -94,7 +102,12 @@ class Sender:
             self._rewind()
             self._timeout = min(2 * self._timeout, self.limits.ack_timeout_max_ms)
             self._waiting_since = now_ms
-        while len(self._flight) < self._cap and self.next <= min(self.newest, self.acked + self.limits.window):
+        if self._quiet_until is not None:
+            if now_ms < self._quiet_until:
+                return
+            self._quiet_until = None
+            self._rewind()
+        while self.room() > 0 and self.next <= self.newest:
             if self.next in self._flight:
                 self.next += 1
                 continue
@@ -114,6 +127,7 @@ class Sender:
         """The broker has `seq`."""
         if self._flight.pop(seq, None) is None:
             return
+        self._probing = False
         self._taken_ahead.add(seq)
         while self._taken + 1 in self._taken_ahead:
             self._taken += 1
@@ -122,6 +136,12 @@ class Sender:
     def refused(self, seq: int) -> None:
         """The broker refused `seq`; it is sent again after the timeout."""
         self._flight.pop(seq, None)
+
+    def unheard(self, seq: int, now_ms: int) -> None:
+        """The broker threw `seq` away, because nobody subscribes."""
+        if self._flight.pop(seq, None) is not None:
+            self._probing = True
+            self._quiet_until = now_ms + self.limits.unheard_retry_ms
 
     def acknowledged(self, seq: int, now_ms: int) -> bool:
         """The bridge has everything up to `seq` in Kafka; return whether that is news."""
@@ -143,7 +163,8 @@ class Sender:
 
     def room(self) -> int:
         """How many packs from `next` on may go before a PUBACK or an ack makes more room."""
-        return min(self._cap - len(self._flight), self.acked + self.limits.window + 1 - self.next)
+        cap = min(self._cap, 1) if self._probing else self._cap
+        return min(cap - len(self._flight), self.acked + self.limits.window + 1 - self.next)
 
     def _rewind(self) -> None:
         self.next = self.acked + 1

@@ -7,7 +7,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from simulators.device.sender import Sender, SendLimits
 
 WINDOW = 5
-LIMITS = SendLimits(window=WINDOW, ack_timeout_ms=100, ack_timeout_max_ms=400, puback_timeout_ms=1_000)
+LIMITS = SendLimits(
+    window=WINDOW, ack_timeout_ms=100, ack_timeout_max_ms=400, puback_timeout_ms=1_000, unheard_retry_ms=80
+)
 
 
 class DeviceAndWorld(RuleBasedStateMachine):
@@ -73,6 +75,13 @@ class DeviceAndWorld(RuleBasedStateMachine):
     @rule()
     def refuse(self) -> None:
         self.core.refused(self.wire.pop(0))
+
+    @precondition(lambda self: self.wire)
+    @rule(count=st.integers(1, 5))
+    def nobody_subscribes(self, count: int) -> None:
+        for seq in self.wire[:count]:
+            self.core.unheard(seq, self.now)
+        del self.wire[:count]
 
     @rule(count=st.integers(1, 5))
     def bridge_takes(self, count: int) -> None:

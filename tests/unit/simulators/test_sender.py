@@ -2,7 +2,7 @@
 
 from simulators.device.sender import Sender, SendLimits
 
-LIMITS = SendLimits(window=4, ack_timeout_ms=100, ack_timeout_max_ms=400, puback_timeout_ms=1_000)
+LIMITS = SendLimits(window=4, ack_timeout_ms=100, ack_timeout_max_ms=400, puback_timeout_ms=1_000, unheard_retry_ms=80)
 
 
 def sender(newest: int = 10, acked: int = 0, connected: bool = True) -> Sender:
@@ -157,3 +157,25 @@ def test_a_puback_of_an_earlier_connection_means_nothing() -> None:
     core.taken(1)
     core.connected(session_present=True, receive_maximum=100, now_ms=10)
     assert send(core, 10) == [1, 2, 3, 4]
+
+
+def test_without_a_subscriber_one_pack_asks_now_and_then() -> None:
+    core = sender()
+    send(core, 0, take=False)
+    for seq in (1, 2, 3, 4):
+        core.unheard(seq, 1)
+    assert send(core, 50, take=False) == []
+    assert send(core, 81, take=False) == [1]
+    core.unheard(1, 82)
+    assert send(core, 162, take=False) == [1]
+    core.taken(1)
+    assert send(core, 163) == [2, 3, 4]
+
+
+def test_a_new_connection_does_not_wait_for_a_subscriber_of_the_old_one() -> None:
+    core = sender()
+    send(core, 0, take=False)
+    core.unheard(1, 1)
+    core.disconnected()
+    core.connected(session_present=True, receive_maximum=100, now_ms=2)
+    assert send(core, 2) == [1, 2, 3, 4]
