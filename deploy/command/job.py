@@ -54,7 +54,7 @@ def submit(
     if fresh and savepoint:
         raise typer.BadParameter("--fresh and --from exclude each other")
     try:
-        done = flink.submit(_settings(data), fresh, savepoint, python, _say)
+        done = flink.submit(_settings(data), fresh=fresh, savepoint=savepoint, python=python, echo=_say)
     except flink.SubmitFailed as error:
         raise CommandFailed(str(error)) from error
     fields = {

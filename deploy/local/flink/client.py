@@ -46,12 +46,15 @@ class Client:
         Ours alone: it may hold Kafka's password.
     python
         The workers' Python, on the task managers.
+    project
+        Whose job it is.
     """
 
     distribution: Distribution
     settings: Settings
     folder: Path
     python: str = sys.executable
+    project: Path = PROJECT
 
     def write(self) -> None:
         """Write the client's files."""
@@ -82,7 +85,7 @@ class Client:
             CLIENT_CLASS,
             *("run", "--detached", "--jarfile", str(CONNECTOR)),
             *(("--fromSavepoint", restore) if restore else ()),
-            *("--python", str(PROJECT / "jobs/detect.py"), "--pyFiles", str(archive)),
+            *("--python", str(self.project / "jobs/detect.py"), "--pyFiles", str(archive)),
             *("--pyExecutable", self.python, "--pyClientExecutable", sys.executable),
             "--",
             *job,

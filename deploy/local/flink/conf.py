@@ -156,4 +156,5 @@ def _command(distribution: Distribution, conf: Path, memory: list[str], main: st
         "--configDir",
         str(conf),
     ]
-    return Command(argv, distribution.environment(conf))
+    # A worker imports the job that was submitted, not one that lies in the folder where its task manager was started.
+    return Command(argv, distribution.environment(conf) | {"PYTHONSAFEPATH": "1"})

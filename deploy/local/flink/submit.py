@@ -12,7 +12,7 @@ from pathlib import Path
 from connectors.kit.settings import Settings
 from deploy.local.flink.client import CONNECTOR, Client, job_arguments
 from deploy.local.flink.distribution import find_distribution
-from deploy.local.flink.package import package
+from deploy.local.flink.package import PROJECT, package
 from deploy.local.flink.rest import Cluster, ClusterRefused, Job, first_lines
 from deploy.local.flink.snapshots import prune, snapshots
 
@@ -64,10 +64,12 @@ def is_embedded(settings: Settings) -> bool:
 
 def submit(
     settings: Settings,
+    *,
     fresh: bool = False,
     savepoint: str | None = None,
     python: str = sys.executable,
     echo: Echo = lambda _: None,
+    project: Path = PROJECT,
 ) -> Submitted:
     """Package the job, submit it, and return when every task of it runs.
 
@@ -86,8 +88,8 @@ def submit(
     with _one_at_a_time(settings):
         refuse_second(cluster, settings.flink.parallelism)
         _stopped_mark(settings).unlink(missing_ok=True)
-        client = _client(settings, python)
-        archive = package(client.folder / "job.zip")
+        client = _client(settings, python, project)
+        archive = package(client.folder / "job.zip", project)
         candidates: list[str | None] = [savepoint]
         if not fresh and savepoint is None:
             candidates = restorable(settings, cluster)
@@ -256,10 +258,10 @@ def _stopped_mark(settings: Settings) -> Path:
     return settings.stack.data.absolute() / "run" / "job.stopped"
 
 
-def _client(settings: Settings, python: str) -> Client:
+def _client(settings: Settings, python: str, project: Path) -> Client:
     if not CONNECTOR.is_file():
         raise SubmitFailed(f"{CONNECTOR} is missing: run make setup")
     folder = settings.stack.data.absolute() / "run" / "flink"
-    client = Client(find_distribution(settings.flink.home), settings, folder, python)
+    client = Client(find_distribution(settings.flink.home), settings, folder, python, project)
     client.write()
     return client

@@ -1,0 +1,67 @@
+"""The job is stopped under load and goes on from its savepoint with other code."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from deploy.local.flink.package import PROJECT, ROOMS
+from deploy.local.flink.submit import is_wanted, stop, submit
+from tests.support.load import load, settle, wait_packs
+from tests.support.pipeline import Pipeline
+
+pytestmark = pytest.mark.integration
+
+OLD, NEW = "value {evidence", "reading {evidence"
+
+
+@pytest.fixture
+def changed(tmp_path: Path) -> Path:
+    """A project whose detectors say something else."""
+    for room in ROOMS:
+        shutil.copytree(PROJECT / room, tmp_path / "changed" / room, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(PROJECT / "connectors/__init__.py", tmp_path / "changed/connectors")
+    detector = tmp_path / "changed/jobs/detectors/limits.py"
+    source = detector.read_text()
+    assert OLD in source
+    detector.write_text(source.replace(OLD, NEW))
+    return tmp_path / "changed"
+
+
+@pytest.fixture(scope="session")
+def bare_python(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A Python with Flink, msgspec and numpy, and without Tidemark."""
+    folder = tmp_path_factory.mktemp("bare")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
+    (packages,) = folder.glob("lib/python*/site-packages")
+    # A path named in a .pth is searched, but the .pth files in it, Tidemark's own, are not read.
+    (packages / "flink.pth").write_text(_site_packages() + "\n")
+    python = str(folder / "bin/python")
+    seen = subprocess.run([python, "-c", "import jobs"], cwd=folder, capture_output=True, text=True, check=False)
+    assert "No module named 'jobs'" in seen.stderr
+    return python
+
+
+def _site_packages() -> str:
+    import msgspec
+
+    return str(Path(msgspec.__file__).parents[1])
+
+
+def test_a_savepoint_is_restored_with_changed_detectors_in_workers_without_tidemark(
+    pipeline: Pipeline, outboxes: Path, changed: Path, bare_python: str
+) -> None:
+    with load(pipeline, outboxes, "upgrade") as one:
+        wait_packs(one, 0.3)
+        savepoint = stop(pipeline.settings, print, by_hand=True)
+        assert savepoint is not None
+        assert not is_wanted(pipeline.settings), "the keeper would start the old code again"
+        done = submit(pipeline.settings, python=bare_python, echo=print, project=changed)
+        assert done.restored_from is not None
+        assert Path(done.restored_from).name == Path(savepoint).name
+        settle(pipeline, one)
+        details = {alert.detail for gateway in one.gateways for alert in pipeline.alerts_of(gateway)}
+    assert any("reading" in detail for detail in details), f"the changed code never ran: {details}"
+    assert any("value" in detail for detail in details), f"nothing was judged before the stop: {details}"
