@@ -48,15 +48,11 @@ def submit(
 
     It goes on from its newest checkpoint or savepoint. Example: tidemark job submit --from file:///srv/savepoint-1
     """
-    from deploy.command.exits import CommandFailed
     from deploy.local.flink import submit as flink
 
     if fresh and savepoint:
         raise typer.BadParameter("--fresh and --from exclude each other")
-    try:
-        done = flink.submit(_settings(data), fresh=fresh, savepoint=savepoint, python=python, echo=_say)
-    except flink.SubmitFailed as error:
-        raise CommandFailed(str(error)) from error
+    done = flink.submit(_settings(data), fresh=fresh, savepoint=savepoint, python=python, echo=_say)
     fields = {
         "job": done.job_id,
         "restored_from": done.restored_from,
