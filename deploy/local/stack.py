@@ -30,7 +30,7 @@ from deploy.local.supervisor import EXTRA_STOP_S, Program, State, Supervisor, Su
 
 SUPERVISOR = "supervisor"
 ACTIVE = ("STARTING", "RUNNING", "BACKOFF", "STOPPING")
-SUPERVISOR_START_S = 20.0
+SUPERVISOR_START_S = 60.0
 """supervisord is up in half a second; a busy machine may take longer, a broken one for ever."""
 SUPERVISOR_STOP_S = 20.0
 

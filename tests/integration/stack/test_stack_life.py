@@ -52,6 +52,7 @@ def environment(file: Path) -> dict[str, str]:
     return kept | {"TIDEMARK_SETTINGS": str(file)}
 
 
+@pytest.mark.timeout(600)  # a dozen commands and two starts of Kafka
 def test_up_and_down_by_command(folder: Path) -> None:
     settings = short_settings(folder, ["mosquitto", "kafka"])
     file = settings_file(folder, settings)
