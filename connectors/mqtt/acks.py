@@ -16,6 +16,7 @@ Boot = tuple[str, str, str]
 @dataclass(slots=True)
 class _Run:
     expected: int
+    highest: int
     beyond: set[int] = field(default_factory=set)
     unsent: int = 0
     since_ms: float = 0.0
@@ -47,26 +48,30 @@ class AckLedger:
         self._due: OrderedDict[Boot, _Run] = OrderedDict()
         self._full: dict[Boot, None] = {}
 
-    def seen(self, boot: Boot, seq: int, oldest_seq: int | None) -> None:
+    def seen(self, boot: Boot, seq: int, oldest_seq: int | None) -> int:
         """Note a publish: it starts the run of an unknown boot, or moves it up to what the device says is acknowledged.
 
-        An `oldest_seq` above `seq` contradicts itself and is ignored.
+        An `oldest_seq` above `seq` contradicts itself and is ignored. Returns how many numbers this publish skipped:
+        what the broker lost on the way, or what is still to come.
         """
         if oldest_seq is not None and not 1 <= oldest_seq <= seq:
             oldest_seq = None
         run = self._runs.get(boot)
         if run is None:
-            self._runs[boot] = _Run(oldest_seq or seq)
+            self._runs[boot] = _Run(oldest_seq or seq, highest=seq)
             if len(self._runs) > MAX_BOOTS:
                 forgotten, _ = self._runs.popitem(last=False)
                 self._due.pop(forgotten, None)
                 self._full.pop(forgotten, None)
-            return
+            return 0
         self._runs.move_to_end(boot)
+        skipped = max(0, seq - max(run.highest, (oldest_seq or 1) - 1) - 1)
+        run.highest = max(run.highest, seq)
         if oldest_seq is not None and oldest_seq > run.expected:
             run.expected = oldest_seq
             run.beyond = {known for known in run.beyond if known >= oldest_seq}
             self._advance(run)
+        return skipped
 
     def done(self, boot: Boot, seq: int, wall_ms: float) -> None:
         """Note that a pack is in Kafka.

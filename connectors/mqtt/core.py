@@ -12,6 +12,7 @@ import numpy as np
 
 from connectors.mqtt.acks import AckLedger
 from connectors.mqtt.check import DeadReadings, Refused, check, check_shape
+from connectors.mqtt.dropping import DROPPED_TOPIC, DropWatch
 from connectors.mqtt.embedding import Embedding
 from connectors.mqtt.heartbeat import Heartbeats, Past
 from connectors.mqtt.letters import readings_letter, refused_letter
@@ -23,6 +24,7 @@ from connectors.mqtt.skew import Active, SkewWatch, alert_record
 from connectors.mqtt.split import Origin, split
 from connectors.mqtt.tables import Hold, TableStore, read_table, table_json
 from connectors.mqtt.tally import Tally
+from connectors.wire.alert import AlertEvent
 from connectors.wire.pack import OLDEST_SEQ, SENT_MS, Ack, Pack
 from connectors.wire.partition import shard_of
 from connectors.wire.record import Heartbeat, Readings, decode_record, encode_record
@@ -89,6 +91,7 @@ class Bridge:
         self.effects: deque[Effect] = deque()
         self.tally = Tally()
         self.tables = tables or TableStore()
+        self.drops = DropWatch()
         self.skew = SkewWatch(options.skew_limit_ms, skewed)
         self.echo_topic = echo_topic(options.client_id)
         self._nonce = nonce
@@ -135,6 +138,10 @@ class Bridge:
         if message.topic == self.echo_topic:
             self._take_echo(message, entry)
             return
+        if message.topic == DROPPED_TOPIC:
+            entry.done = True
+            self._alert(self.drops.note(message.payload, message.received_ms, wall_ms))
+            return
         flight = Flight(message, "", "", [entry])
         self._guard(flight, lambda: self._route(message, flight))
         if flight.entries:  # Else it was the same message again, and waits with the first.
@@ -167,8 +174,8 @@ class Bridge:
         self._leave()
         self._beat(now_ms, wall_ms)
         self._acknowledge(wall_ms)
-        for event in self.skew.tick(now_ms, wall_ms):
-            self.effects.append(alert_record(event, f"/tidemark/bridge/{self.options.client_id}"))
+        for event in (*self.skew.tick(now_ms, wall_ms), self.drops.tick(now_ms, wall_ms)):
+            self._alert(event)
 
     def flush(self, wall_ms: float) -> None:
         """Close every open record and send every acknowledgement that is due, without waiting: the bridge stops."""
@@ -177,6 +184,10 @@ class Bridge:
             self._close(record)
         self._leave()
         self._acknowledge(wall_ms, everything=True)
+
+    def _alert(self, event: AlertEvent | None) -> None:
+        if event is not None:
+            self.effects.append(alert_record(event, f"/tidemark/bridge/{self.options.client_id}"))
 
     # What it holds, for metrics and for the drain.
 
@@ -257,7 +268,7 @@ class Bridge:
 
     def _start(self, flight: Flight, oldest: int | None) -> None:
         self._open.setdefault((flight.site, flight.gateway, flight.boot, flight.seq), flight)
-        self._acks.seen((flight.site, flight.gateway, flight.boot), flight.seq, oldest)
+        self.tally.skipped += self._acks.seen((flight.site, flight.gateway, flight.boot), flight.seq, oldest)
 
     def _is_redelivery(self, flight: Flight) -> bool:
         """Whether an earlier connection delivered the same message, still on its way: it then waits with that one.

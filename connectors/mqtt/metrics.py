@@ -42,7 +42,8 @@ class BridgeMetrics:
 
     def collect(self) -> Iterable[Metric]:
         """Yield every metric."""
-        tally = self._bridge.tally
+        bridge = self._bridge
+        tally = bridge.tally
         yield _labelled("messages", "MQTT messages taken", "kind", KINDS, tally.messages)
         yield _labelled("dead_readings", "Readings in dead letters", "reason", get_args(DeadReason), tally.dead)
         yield _labelled("dead_letters", "Dead letters", "reason", get_args(DeadReason), tally.dead_payloads)
@@ -55,6 +56,8 @@ class BridgeMetrics:
             ("pubacks", "MQTT messages acknowledged to the broker", tally.pubacks),
             ("acks", "End-to-end acknowledgements sent", tally.acks),
             ("heartbeats", "Heartbeats written", tally.heartbeats),
+            ("skipped_packs", "Packs that did not come in their turn", tally.skipped),
+            ("broker_dropped", "Messages that the broker dropped, by its own count", bridge.drops.dropped),
             ("redelivered", "Messages delivered again while still on their way", tally.redelivered),
             ("connects", "Connections to the broker", tally.connects),
             ("sessions_lost", "Connections on which the broker had lost our session", tally.sessions_lost),

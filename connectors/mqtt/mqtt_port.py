@@ -15,6 +15,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from connectors.kit.settings import MqttSettings
 from connectors.mqtt.core import echo_topic
+from connectors.mqtt.dropping import DROPPED_TOPIC
 from connectors.wire.topics import BRIDGE_SUBSCRIPTIONS
 
 SESSION_FOREVER = 0xFFFFFFFF
@@ -87,6 +88,7 @@ class MqttPort:
         self._generation = 0
         self._live: int | None = None
         self._subscribed = False
+        self._wanted_mid: int | None = None
         self._client: WatchedClient | None = None
         self._started_s = 0.0
         self.refused_publishes = 0
@@ -197,12 +199,16 @@ class MqttPort:
             for topic in BRIDGE_SUBSCRIPTIONS
         ]
         wanted.append((echo_topic(self._client_id), SubscribeOptions(qos=1, retainHandling=RETAINED_NEVER)))
-        client.subscribe(wanted)
+        _, self._wanted_mid = client.subscribe(wanted)
+        # The broker's statistics may be forbidden to us; the bridge works without.
+        client.subscribe(DROPPED_TOPIC, 0)
 
     def _granted(
-        self, _client: mqtt.Client, _userdata: Any, _mid: int, reasons: list[ReasonCode], _properties: Any
+        self, _client: mqtt.Client, _userdata: Any, mid: int, reasons: list[ReasonCode], _properties: Any
     ) -> None:
         try:
+            if mid != self._wanted_mid:
+                return
             self._subscribed = not any(reason.is_failure for reason in reasons)
             if not self._subscribed:
                 self._log.error("broker refused a subscription", reasons=[str(reason) for reason in reasons])

@@ -30,6 +30,9 @@ BATCH = 256
 WATCH_SECONDS = 1.0
 """Between two looks at the network thread."""
 
+ASLEEP_SECONDS = 5.0
+"""After so long between two looks the whole process was stopped, and the network thread has a right to be behind."""
+
 DRAIN_SECONDS = 6.0
 """How long Kafka may take to deliver what is left at a stop; with the rest of the drain it stays under 10 s."""
 
@@ -174,10 +177,11 @@ class BridgeService:
 
     def _watch(self) -> None:
         now = time.monotonic()
-        if now - self._watch_s < WATCH_SECONDS:
+        since = now - self._watch_s
+        if since < WATCH_SECONDS:
             return
         self._watch_s = now
-        if self._mqtt.stuck():
+        if since < ASLEEP_SECONDS and self._mqtt.stuck():
             self._log.error("network thread is gone or stuck; building a new client")
             self.core.tally.rebuilds += 1
             self._mqtt.rebuild()

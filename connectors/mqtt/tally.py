@@ -16,6 +16,8 @@ class Tally:
         Readings by reason; a payload that could not be counted counts in `dead_payloads` alone.
     dead_payloads
         Dead letters by reason.
+    skipped
+        Sequence numbers of packs that did not come in their turn: the broker lost them, or they come again later.
     kafka_failures
         Deliveries that failed, by what became of them: retried, refused, heartbeat.
     """
@@ -31,6 +33,7 @@ class Tally:
     acks: int = 0
     heartbeats: int = 0
     redelivered: int = 0
+    skipped: int = 0
     kafka_failures: Counter[str] = field(default_factory=Counter)
     connects: int = 0
     sessions_lost: int = 0

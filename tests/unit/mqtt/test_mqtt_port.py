@@ -21,8 +21,10 @@ class FakeClient:
     def ack(self, mid, _qos):
         self.acked.append(mid)
 
-    def subscribe(self, wanted):
-        self.subscribed.append({topic: options.retainHandling for topic, options in wanted})
+    def subscribe(self, wanted, _qos=None):
+        if isinstance(wanted, list):
+            self.subscribed.append({topic: options.retainHandling for topic, options in wanted})
+        return 0, 1 if isinstance(wanted, list) else 2
 
 
 class Flags:
@@ -81,6 +83,8 @@ def test_links_are_reported_and_a_refused_connection_is_none():
     one._connected(one._client, None, Flags(), OK, None)
     one._granted(None, None, 1, [ReasonCode(PacketTypes.SUBACK, "Granted QoS 1")], None)
     assert one.ready
+    one._granted(None, None, 2, [ReasonCode(PacketTypes.SUBACK, "Not authorized")], None)
+    assert one.ready, "the broker's statistics are no condition"
     one._granted(None, None, 1, [ReasonCode(PacketTypes.SUBACK, "Not authorized")], None)
     assert not one.ready
     one._disconnected(one._client, None, None, OK, None)
