@@ -11,8 +11,15 @@ from types import FrameType
 from typing import Any
 
 from connectors.kit.clock import Clock
-from deploy.command.exits import EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_OK, EXIT_TERMINATED, EXIT_UNREACHABLE
-from simulators.device import Device, DeviceLoop
+from deploy.command.exits import (
+    EXIT_FAILURE,
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    EXIT_TERMINATED,
+    EXIT_UNREACHABLE,
+    CommandFailed,
+)
+from simulators.device import Device, DeviceLoop, OutboxError, PackTooLarge
 from simulators.fleet.packs import Dated
 from simulators.fleet.run import RunResult, run, summary, totals
 
@@ -47,6 +54,11 @@ def send(devices: list[Device], packs: Iterable[Dated], clock: Clock, drain_s: f
 
     0 when all was acknowledged, 1 when something stays in an outbox after `drain_s`, 3 when the broker was never
     reached, 130 after Ctrl-C (which doesn't wait: the outboxes keep what is left), 143 after SIGTERM and the drain.
+
+    Raises
+    ------
+    CommandFailed
+        If an outbox takes no more (a full disk).
     """
     signals = Signals()
     before = totals(devices)
@@ -58,6 +70,8 @@ def send(devices: list[Device], packs: Iterable[Dated], clock: Clock, drain_s: f
         try:
             result = run(loop, packs, clock, signals.stop, _progress(devices))
             _drain(loop, signals, drain_s)
+        except (OutboxError, PackTooLarge) as error:
+            raise CommandFailed(str(error)) from error
         finally:
             acknowledged = loop.stop()
     _clear_progress()

@@ -74,13 +74,13 @@ def simulate(
             site=site, outboxes=outbox or settings.stack.data / "simulate", synchronous=_synchronous(sync), seed=seed
         )
         clock = settings.clock.build()
+        if truth is not None:
+            write_truth(truth, fleet.faults)
         tables = {gateway.name: gateway.table for gateway in fleet.gateways}
         senders = build_devices(tables, setup, broker_of(settings.mqtt), clock)
     except (SettingsError, OutboxError, ValueError) as error:
         complain(str(error))
         raise typer.Exit(EXIT_USAGE) from error
-    if truth is not None:
-        write_truth(truth, fleet.faults)
     report, code = send(senders, stream_packs(fleet, pack), clock, drain)
     show({**report, **_about(fleet, pack, truth)}, as_json)
     raise typer.Exit(code)

@@ -5,7 +5,8 @@ import selectors
 import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from simulators.device.device import Device
 from simulators.device.draft import Draft
@@ -125,18 +126,21 @@ class DeviceLoop:
             if key.data is None:
                 self._wake_read.recv(4096)
                 continue
-            link = self.devices[key.data].link()
             touched.add(key.data)
-            if link is None:
-                continue
-            if events & selectors.EVENT_READ:
-                link.read()
-            if events & selectors.EVENT_WRITE and link.socket() is not None:
-                link.write()
+            self._guarded(key.data, partial(self._exchange, self.devices[key.data], events))
         with self._fresh_mutex:
             touched |= self._fresh
             self._fresh.clear()
         return touched
+
+    @staticmethod
+    def _exchange(device: Device, events: int) -> None:
+        """Read and write what the socket is ready for."""
+        link = device.link()
+        if link is not None and events & selectors.EVENT_READ:
+            link.read()
+        if link is not None and events & selectors.EVENT_WRITE and link.socket() is not None:
+            link.write()
 
     def _connect_some(self) -> None:
         """Try those without a connection, as long as a turn may take: an attempt can block for seconds."""
@@ -145,19 +149,21 @@ class DeviceLoop:
             self._turn = (self._turn + 1) % len(self.devices)
             device = self.devices[self._turn]
             if device.wants_connect(monotonic_ms()):
-                device.connect(monotonic_ms())
+                self._guarded(self._turn, partial(device.connect, monotonic_ms()))
                 self._register(self._turn)
             if time.monotonic() >= until or self._stopping.is_set():
                 return
 
     def _attend(self, place: int) -> None:
-        device = self.devices[place]
-        try:
-            device.step(monotonic_ms())
-        except Exception as error:
-            # A full disk or a bug of one gateway must not stop the others; it is reported and tried again.
-            device.fail(monotonic_ms(), error)
+        self._guarded(place, partial(self.devices[place].step, monotonic_ms()))
         self._register(place)
+
+    def _guarded(self, place: int, action: Callable[[], None]) -> None:
+        """Keep a full disk, a broker's nonsense or a bug of one gateway from stopping the others: report, try again."""
+        try:
+            action()
+        except Exception as error:
+            self.devices[place].fail(monotonic_ms(), error)
 
     def _register(self, place: int) -> None:
         """Keep the selector in step with the device's socket."""

@@ -95,7 +95,6 @@ class Outbox:
         self._limit_packs = limit_packs
         self._ledger = ledger
         self._mutex = threading.Lock()
-        path.parent.mkdir(parents=True, exist_ok=True)
         self._lock_file = _lock(path)
         try:
             self._db = self._open(gateway, synchronous)
@@ -266,7 +265,11 @@ def _entries(rows: Iterable[tuple[int, int, bytes]]) -> list[tuple[int, int, str
 
 def _lock(path: Path) -> IO[bytes]:
     """Keep a second process from numbering packs of the same outbox."""
-    file = path.with_name(path.name + ".lock").open("wb")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.with_name(path.name + ".lock").open("wb")
+    except OSError as error:
+        raise OutboxError(f"{path}: {error.strerror}") from error
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

@@ -11,7 +11,7 @@ FAULT_KINDS: tuple[FaultKind, ...] = ("spike", "shift", "drift", "stuck", "dropo
 
 
 class TruthError(ValueError):
-    """A truth file that can't be read; the message names file and line."""
+    """A truth file that can't be read or written; the message names the file, and the line where there is one."""
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,10 +35,19 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def write_truth(path: Path, faults: Iterable[Fault]) -> None:
-    """Write faults as JSON lines."""
+    """Write faults as JSON lines.
+
+    Raises
+    ------
+    TruthError
+        If the file can't be written.
+    """
     encode = msgspec.json.encode
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(b"".join(encode(fault) + b"\n" for fault in faults))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"".join(encode(fault) + b"\n" for fault in faults))
+    except OSError as error:
+        raise TruthError(f"{path}: {error.strerror}") from error
 
 
 def read_truth(path: Path) -> list[Fault]:

@@ -379,3 +379,45 @@ def test_garbage_on_the_ack_topic_is_reported_and_survived(
     rig.send(30)
     rig.drained()
     assert arrived(stub, rig) == attempted(rig)
+
+
+def test_a_server_that_speaks_nonsense_stops_no_other_gateway(
+    broker: Mosquitto, tmp_path: Path, stubs: Callable[..., BridgeStub], caplog: pytest.LogCaptureFixture
+) -> None:
+    stub = stubs(broker.port)
+    with socket.create_server(("127.0.0.1", 0)) as nonsense:
+        threading.Thread(target=_babble, args=(nonsense,), daemon=True).start()
+        devices = []
+        for name, port in (("bad", nonsense.getsockname()[1]), ("good", broker.port)):
+            options = DeviceOptions("site-1", name, tmp_path / f"{name}.sqlite", LIMITS, "OFF")
+            link = Broker(port=port, reconnect_min_s=0.05, reconnect_max_s=0.1)
+            devices.append(Device(options, link, ManualClock(1_700_000_000_000), Random(1)))
+            devices[-1].declare(TABLE)
+        loop = DeviceLoop(devices)
+        loop.start()
+        try:
+            for _ in range(10):
+                loop.submit(0, drafts(3))
+                loop.submit(1, drafts(3))
+                time.sleep(0.1)
+            until(lambda: devices[1].idle, "the good gateway's acks")
+            assert loop.alive()
+            assert devices[0].stats().counts.pending_packs == 30
+        finally:
+            loop.stop()
+    assert len(stub.packs) == 30
+
+
+def _babble(server: socket.socket) -> None:
+    rng = Random(5)
+    while True:
+        try:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(bytes([0x20, 0x03, 0x00, 0x00, 0x00]) if rng.random() < 0.5 else b"")
+                connection.sendall(rng.randbytes(200))
+                time.sleep(0.05)
+        except OSError:
+            if server.fileno() < 0:
+                return

@@ -46,6 +46,14 @@ def test_bad_settings_are_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     assert "mqtt.port" in err
 
 
+def test_a_folder_that_can_not_be_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    code, err = tidemark(monkeypatch, tmp_path, "simulate", "--outbox", "file/outboxes")
+    assert (code, "file/outboxes" in err) == (2, True)
+    code, err = tidemark(monkeypatch, tmp_path, "simulate", "--truth", "file/truth.jsonl")
+    assert (code, "file/truth.jsonl" in err) == (2, True)
+
+
 def test_replay_names_file_line_and_reason(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "machine.csv").write_text("timestamp,value\n2013-12-02 00:00:00,hot\n")
     code, err = tidemark(monkeypatch, tmp_path, "replay", "machine.csv")
