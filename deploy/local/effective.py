@@ -13,6 +13,9 @@ from deploy.local.layout import Layout
 MARKER = "TIDEMARK_EMBEDDED_STACK"
 """Environment variable of every process of a stack: its folder."""
 
+SUBSCRIPTIONS_NAME = "subscriptions.yaml"
+"""The stack's own subscriptions, in its folder."""
+
 Section = TypeVar("Section", bound=BaseModel)
 
 
@@ -42,7 +45,7 @@ def _subscriptions(notifier: NotifierSettings, layout: Layout) -> Path:
     file = notifier.subscriptions_file.absolute()
     if file.exists() or "subscriptions_file" in notifier.model_fields_set:
         return file
-    return layout.folder / "subscriptions.yaml"
+    return layout.folder / SUBSCRIPTIONS_NAME
 
 
 def _absolute(section: Section, *names: str) -> Section:
@@ -91,5 +94,7 @@ def part_environment(layout: Layout) -> dict[str, str]:
 
     The marker names the stack's folder: whatever carries it and is left after a stop is an orphan of this stack.
     """
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("TIDEMARK_")}
+    # A variable of another name may hold a channel's secret.
+    settings = tuple(f"TIDEMARK_{section.upper()}" for section in Settings.model_fields)
+    kept = {name: value for name, value in os.environ.items() if not name.upper().startswith(settings)}
     return kept | {SETTINGS_VARIABLE: str(layout.settings_file), MARKER: str(layout.folder)}

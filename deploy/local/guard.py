@@ -10,8 +10,9 @@ stays small. Every part has one. It is what makes "no orphans" true:
 - the program gets SIGKILL from the kernel when the guard dies;
 - a lifeline is the read end of a pipe: when its last writer is gone, however it went, the guard stops the program.
 
-SPEC is a JSON file: `argv`, `env`, `cwd`, `pid_file`, `stop_s` (how long the program may take to stop), `grace_s` (how
-long what it leaves behind may take), `detached`.
+SPEC is a JSON file: `argv`, `env` (what it has beyond the guard's, so that no inherited secret is written down), `cwd`,
+`pid_file`, `stop_s` (how long the program may take to stop), `grace_s` (how long what it leaves behind may take),
+`detached`.
 """
 
 import ctypes
@@ -130,7 +131,8 @@ class Guard:
             if os.getppid() != guard:
                 os._exit(0)
             os.chdir(self.spec["cwd"])
-            os.execvpe(self.spec["argv"][0], self.spec["argv"], self.spec["env"])  # noqa: S606
+            os.environ.update(self.spec["env"])
+            os.execvp(self.spec["argv"][0], self.spec["argv"])  # noqa: S606
         except OSError as error:
             print(f"{self.spec['argv'][0]}: {error.strerror}", file=sys.stderr, flush=True)
         os._exit(127)

@@ -240,7 +240,7 @@ class Stack:
     def _write_spec(self, name: str, launch: Launch, stop_s: float, grace_s: float) -> None:
         spec = {
             "argv": launch.argv,
-            "env": part_environment(self.layout) | dict(launch.env),
+            "env": dict(launch.env),
             "cwd": str(PROJECT),
             "pid_file": str(self.layout.pid_file(name)),
             "stop_s": stop_s,

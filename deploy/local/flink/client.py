@@ -10,21 +10,13 @@ from pathlib import Path
 import yaml
 
 from connectors.kit.settings import KafkaSettings, Settings
+from deploy.local.flink.conf import CLIENT_LOG_SETTINGS
 from deploy.local.flink.distribution import Distribution
 from deploy.local.flink.package import PROJECT
 
 CONNECTOR = PROJECT / "var/parts/flink/flink-sql-connector-kafka-5.0.0-2.2.jar"
 CLIENT_CLASS = "org.apache.flink.client.cli.CliFrontend"
 SHADED_LOGIN = "org.apache.flink.kafka.shaded.org.apache.kafka.common.security"
-LOG_SETTINGS = """\
-rootLogger.level = WARN
-rootLogger.appenderRef.console.ref = Console
-appender.console.name = Console
-appender.console.type = CONSOLE
-appender.console.target = SYSTEM_ERR
-appender.console.layout.type = PatternLayout
-appender.console.layout.pattern = %d{yyyy-MM-dd'T'HH:mm:ss.SSS} %-5p %c{1} - %m%n
-"""
 JVM_OPTIONS = (
     "-Xmx512m",
     "-XX:+UseSerialGC",
@@ -68,7 +60,7 @@ class Client:
             "python.client.executable": sys.executable,
         }
         (self.folder / "config.yaml").write_text(yaml.safe_dump(options, width=10_000))
-        (self.folder / "log4j-client.properties").write_text(LOG_SETTINGS)
+        (self.folder / "log4j-client.properties").write_text(CLIENT_LOG_SETTINGS)
         properties = self.folder / "kafka.properties"
         properties.touch(mode=0o600)
         properties.write_text("".join(f"{k}={v}\n" for k, v in kafka_properties(self.settings.kafka).items()))

@@ -35,6 +35,16 @@ logger.netty.name = org.jboss.netty.channel.DefaultChannelPipeline
 logger.netty.level = OFF
 """
 
+CLIENT_LOG_SETTINGS = """\
+rootLogger.level = WARN
+rootLogger.appenderRef.console.ref = Console
+appender.console.name = Console
+appender.console.type = CONSOLE
+appender.console.target = SYSTEM_ERR
+appender.console.layout.type = PatternLayout
+appender.console.layout.pattern = %d{yyyy-MM-dd'T'HH:mm:ss.SSS} %-5p %c{1} - %m%n
+"""
+
 
 @dataclass(frozen=True)
 class Command:
@@ -81,6 +91,8 @@ def write_flink_conf(settings: Settings, folder: Path) -> FlinkCommands:
         part.mkdir(parents=True, exist_ok=True)
     (conf / "config.yaml").write_text(yaml.safe_dump(cluster_settings(settings, folder, distribution), width=10_000))
     (conf / "log4j.properties").write_text(LOG_SETTINGS)
+    # For `bin/flink` called by hand with this folder as FLINK_CONF_DIR.
+    (conf / "log4j-cli.properties").write_text(CLIENT_LOG_SETTINGS)
     task_manager, job_manager = _memory(settings)
     return FlinkCommands(
         job_manager=_command(distribution, conf, job_manager.java_options(), JOB_MANAGER_CLASS, "-XX:+UseSerialGC"),

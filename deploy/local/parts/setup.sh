@@ -43,6 +43,9 @@ has_java() {
 has_venv() { local python; python=$(find_python); [ -n "$python" ] && "$python" -c 'import ensurepip' 2>/dev/null; }
 has_mosquitto() { PATH=$PATH:/usr/sbin:/usr/local/sbin have mosquitto; }
 
+# Where the programs lie: looked at in full only when that has changed, because asking Java takes a while.
+places() { (PATH=$PATH:/usr/sbin:/usr/local/sbin; echo "${JAVA_HOME:-}" "$(command -v java mosquitto)"); }
+
 # Prints the Debian packages that are missing, one a line.
 missing_packages() {
     has_java || echo openjdk-17-jre-headless
@@ -162,7 +165,12 @@ INFLUXD_NAME=influxd-${INFLUXD##*@}
 STEPS=()
 trap 'for step in "${STEPS[@]}"; do kill "${step#*:}" 2>/dev/null || true; done' INT TERM
 
-install_packages
+SYSTEM_KEY=$(places | sha256sum | cut -c1-16)
+if ! { is_done system "$SYSTEM_KEY" .venv/bin/python && is_done influxd "$INFLUXD" "$PARTS/bin/influxd" &&
+    kafka_is_cached && connector_is_cached; }; then
+    install_packages
+    SYSTEM_KEY=$(places | sha256sum | cut -c1-16)
+fi
 begin influxd "$INFLUXD" "$PARTS/bin/influxd" influxd
 begin python "$PYTHON_KEY" .venv/bin/tidemark python_packages
 begin kafka "$KAFKA_KEY" "$PARTS/kafka" kafka_jars
@@ -171,3 +179,4 @@ if [ ${#STEPS[@]} -gt 0 ]; then
     finish
     say "done"
 fi
+stamp system "$SYSTEM_KEY"

@@ -1,12 +1,22 @@
 """Tidemark's own services, and the keeper that submits the job and submits it again after a job manager was lost."""
 
 import sys
+from dataclasses import replace
 
 from connectors.kit.settings import Settings
+from deploy.local.effective import SUBSCRIPTIONS_NAME, write_private
 from deploy.local.health import check_http, check_job
 from deploy.local.layout import Layout
 from deploy.local.part import DATABASE, TOPICS, Launch, Part
 from deploy.local.ports import PortUse
+
+FIRST_SUBSCRIPTIONS = """\
+# Who is told what, by which channel. Written by Tidemark because there was none; it is yours to change.
+# Then: tidemark down && tidemark up
+subscriptions:
+  - name: everything
+    channel: {type: log, path: log/notifications.jsonl}
+"""
 
 
 def service_parts(settings: Settings, layout: Layout) -> list[Part]:
@@ -21,7 +31,7 @@ def service_parts(settings: Settings, layout: Layout) -> list[Part]:
             TOPICS,
             DATABASE,
         ),
-        _service("notifier", "connectors.notifier", "notifier.metrics_port", settings.notifier.metrics_port, TOPICS),
+        _notifier(settings, layout),
         _service("monitor", "connectors.monitor", "monitor.metrics_port", settings.monitor.metrics_port, TOPICS),
         Part(
             name="job",
@@ -33,6 +43,19 @@ def service_parts(settings: Settings, layout: Layout) -> list[Part]:
             start_s=600.0,
         ),
     ]
+
+
+def _notifier(settings: Settings, layout: Layout) -> Part:
+    """Return the notifier; without a subscriptions file of the user's it begins with one of its own."""
+    part = _service("notifier", "connectors.notifier", "notifier.metrics_port", settings.notifier.metrics_port, TOPICS)
+
+    def launch() -> Launch:
+        file = settings.notifier.subscriptions_file
+        if file == layout.folder / SUBSCRIPTIONS_NAME and not file.exists():
+            write_private(file, FIRST_SUBSCRIPTIONS)
+        return part.launch()
+
+    return replace(part, launch=launch)
 
 
 def _service(name: str, module: str, setting: str, port: int, *needs: str) -> Part:

@@ -87,6 +87,19 @@ def test_services_run_with_the_python_that_runs_the_stack(layout: Layout) -> Non
     }
 
 
+def test_the_notifier_begins_with_subscriptions_of_its_own(layout: Layout) -> None:
+    from connectors.notifier.subscriptions import load_subscriptions
+
+    settings = effective(Settings(), layout.folder)
+    part = all_parts(settings, layout)["notifier"]
+    part.launch()
+    (subscription,) = load_subscriptions(settings.notifier.subscriptions_file)
+    assert subscription.channel.path == layout.log / "notifications.jsonl"  # type: ignore[union-attr]
+    settings.notifier.subscriptions_file.write_text("subscriptions: []")
+    part.launch()
+    assert load_subscriptions(settings.notifier.subscriptions_file) == ()
+
+
 def test_the_default_parts_are_all_parts(layout: Layout) -> None:
     assert set(spell_out(Settings().stack.parts)) == set(all_parts(Settings(), layout))
 

@@ -65,9 +65,11 @@ def test_the_environment_of_a_part_holds_no_setting_but_the_file(
 ) -> None:
     monkeypatch.setenv("TIDEMARK_KAFKA__PASSWORD", "secret")
     monkeypatch.setenv("TIDEMARK_SETTINGS", "another.toml")
+    monkeypatch.setenv("TIDEMARKS_WEBHOOK_SECRET", "needed")
     environment = part_environment(Layout(tmp_path))
-    ours = {name: value for name, value in environment.items() if name.startswith("TIDEMARK")}
+    ours = {name: value for name, value in environment.items() if name.startswith("TIDEMARK_")}
     assert ours == {"TIDEMARK_SETTINGS": str(tmp_path / "settings.toml"), MARKER: str(tmp_path)}
+    assert environment["TIDEMARKS_WEBHOOK_SECRET"] == "needed", "a channel's secret may be in any variable"
     assert environment["PATH"] == os.environ["PATH"]
 
 
