@@ -87,7 +87,6 @@ def submit(
     cluster = Cluster(settings.flink.rest)
     with _one_at_a_time(settings):
         refuse_second(cluster, settings.flink.parallelism)
-        _stopped_mark(settings).unlink(missing_ok=True)
         client = _client(settings, python, project)
         archive = package(client.folder / "job.zip", project)
         candidates: list[str | None] = [savepoint]
@@ -95,7 +94,9 @@ def submit(
             candidates = restorable(settings, cluster)
         if is_embedded(settings) and not fresh:
             prune(flink_folder(settings))
-        return _first_that_works(client, cluster, archive, candidates, echo)
+        done = _first_that_works(client, cluster, archive, candidates, echo)
+        _stopped_mark(settings).unlink(missing_ok=True)
+        return done
 
 
 def restorable(settings: Settings, cluster: Cluster) -> list[str | None]:
