@@ -9,7 +9,8 @@ import pytest
 
 from deploy.local.flink.package import PROJECT, ROOMS
 from deploy.local.flink.submit import is_wanted, stop, submit
-from tests.support.load import load, settle, wait_packs
+from tests.support.load import load, settle
+from tests.support.observe import wait_until
 from tests.support.pipeline import Pipeline
 
 pytestmark = pytest.mark.integration
@@ -53,8 +54,8 @@ def _site_packages() -> str:
 def test_a_savepoint_is_restored_with_changed_detectors_in_workers_without_tidemark(
     pipeline: Pipeline, outboxes: Path, changed: Path, bare_python: str
 ) -> None:
-    with load(pipeline, outboxes, "upgrade") as one:
-        wait_packs(one, 0.3)
+    with load(pipeline, outboxes, "upgrade", windows=15) as one:
+        wait_until(lambda: any(pipeline.alerts_of(gateway) for gateway in one.gateways), 60, "an alert of the old code")
         savepoint = stop(pipeline.settings, print, by_hand=True)
         assert savepoint is not None
         assert not is_wanted(pipeline.settings), "the keeper would start the old code again"
