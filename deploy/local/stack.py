@@ -25,7 +25,7 @@ from deploy.local.part import Launch, Part
 from deploy.local.ports import taken, twice
 from deploy.local.processes import STEP_S, is_alive, marked, send, sweep
 from deploy.local.programs import all_parts, spell_out
-from deploy.local.starting import NOT_RUNNING, StartFailed, Starting
+from deploy.local.starting import NOT_RUNNING, Ending, StartFailed, Starting
 from deploy.local.supervisor import EXTRA_STOP_S, Program, State, Supervisor, SupervisorDown, render, supervisord_argv
 
 SUPERVISOR = "supervisor"
@@ -143,7 +143,7 @@ class Stack:
             self.settings,
             launch=self._launch,
             problem=self._problem,
-            has_failed=self._has_failed,
+            ending=self._ending,
             echo=self._echo,
         ).run()
 
@@ -351,10 +351,9 @@ class Stack:
             return "being killed"
         return part.check()
 
-    def _has_failed(self, part: Part) -> bool:
-        """Whether a part that has no process ended by itself: supervisord waits before it tries again, or gave up."""
+    def _ending(self, part: Part) -> Ending | None:
         state = self._states().get(part.name)
-        return state is None or state.state in ("BACKOFF", "EXITED", "FATAL")
+        return Ending(state.ended_at, state.exit_code) if state is not None and state.ended_at else None
 
     def healthy(self, part: str) -> bool:
         """Whether the part runs and its health check passes now."""

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 
 from connectors.kit.settings import Settings
 from deploy.local.part import DATABASE, TOPICS, Part
@@ -12,6 +13,34 @@ POLL_S = 0.1
 """How often a health check is tried while a part starts."""
 
 NOT_RUNNING = "not running"
+
+
+ATTEMPTS = 3
+"""How often a part may end before its start counts as failed: what gave up on a busy machine works the second time."""
+FOR_GOOD = (2, 127)
+"""Exit codes that no further attempt changes: settings that can't be used, a program that is not there."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """When a part ended, in seconds since 1970, and its exit code."""
+
+    at: int
+    exit_code: int
+
+
+class _Attempts:
+    """Counts how often a part ended, by the times at which it did."""
+
+    def __init__(self, before: Ending | None) -> None:
+        self._before = before
+        self._ends: set[int] = set()
+
+    def are_spent(self, now: Ending | None) -> bool:
+        if now is None or now == self._before:
+            return False
+        self._ends.add(now.at)
+        return now.exit_code in FOR_GOOD or len(self._ends) >= ATTEMPTS
 
 
 class StartFailed(Exception):
@@ -39,8 +68,8 @@ class Starting:
         Starts a part without waiting for it.
     problem
         Says why a part is not healthy; None when it is. `NOT_RUNNING` when it has no process.
-    has_failed
-        Whether a part without a process has ended by itself, rather than not begun.
+    ending
+        When a part last ended by itself and with which exit code; None for never.
     echo
         Told what is up.
     """
@@ -52,14 +81,14 @@ class Starting:
         *,
         launch: Callable[[Part], None],
         problem: Callable[[Part], str | None],
-        has_failed: Callable[[Part], bool],
+        ending: Callable[[Part], Ending | None],
         echo: Callable[[str], None],
     ) -> None:
         self._parts = {part.name: part for part in parts}
         self._settings = settings
         self._launch = launch
         self._problem = problem
-        self._has_failed = has_failed
+        self._ending = ending
         self._echo = echo
         self._cancel = threading.Event()
         self._began = time.monotonic()
@@ -104,13 +133,14 @@ class Starting:
 
     def _bring_up(self, part: Part) -> None:
         self._wait_for(part.needs)
+        attempts = _Attempts(self._ending(part))
         try:
             self._launch(part)
         except Exception as error:
             raise StartFailed(part.name, f"{part.name} can't be started: {error}") from error
         deadline = time.monotonic() + part.start_s
         while (problem := self._problem(part)) is not None:
-            if problem == NOT_RUNNING and self._has_failed(part):
+            if problem == NOT_RUNNING and attempts.are_spent(self._ending(part)):
                 raise StartFailed(part.name, f"{part.name} ended while it was starting")
             if time.monotonic() > deadline:
                 raise StartFailed(part.name, f"{part.name} is not healthy after {part.start_s:.0f} s: {problem}")

@@ -48,7 +48,8 @@ class Program:
 class State:
     """A program as supervisord sees it; `state` is one of its names, such as RUNNING, BACKOFF or STOPPED.
 
-    `guard_pid` is the guard's, 0 if none runs; the program is its child.
+    `guard_pid` is the guard's, 0 if none runs; the program is its child. `ended_at` is when the program last ended, in
+    seconds since 1970, 0 for never, and `exit_code` how.
     """
 
     name: str
@@ -56,6 +57,8 @@ class State:
     since_s: int
     detail: str
     guard_pid: int
+    ended_at: int
+    exit_code: int
 
 
 def render(layout: Layout, python: str, guard: str, programs: Iterable[Program]) -> str:
@@ -160,7 +163,15 @@ class Supervisor:
 
 
 def _state(info: dict[str, Any]) -> State:
-    return State(info["name"], info["statename"], max(0, info["now"] - info["start"]), info["spawnerr"], info["pid"])
+    return State(
+        name=info["name"],
+        state=info["statename"],
+        since_s=max(0, info["now"] - info["start"]),
+        detail=info["spawnerr"],
+        guard_pid=info["pid"],
+        ended_at=info["stop"],
+        exit_code=info["exitstatus"],
+    )
 
 
 def supervisord_argv(layout: Layout) -> list[str]:

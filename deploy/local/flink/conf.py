@@ -135,6 +135,8 @@ def cluster_settings(settings: Settings, folder: Path, distribution: Distributio
         "execution.checkpointing.storage": "filesystem",
         "execution.checkpointing.dir": (folder / "checkpoints").as_uri(),
         "execution.checkpointing.savepoint-dir": (folder / "savepoints").as_uri(),
+        # The default of 10 s for a few threads to start is too short for a machine that starts everything at once.
+        "pekko.startup-timeout": "60 s",
         # A dead task manager is known after two refused calls, not after 50 s; a busy machine still has 30 s.
         "heartbeat.interval": "2 s",
         "heartbeat.timeout": "30 s",
