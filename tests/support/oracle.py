@@ -144,7 +144,7 @@ class Packing:
 
 
 def pack_readings(readings: Sequence[Reading], tables: dict[str, SeriesTable], packing: Packing) -> list[list[bytes]]:
-    """Return the records of each window, from window 0, as a bridge could write them; gateways send in the order given."""
+    """Return the records of each window, from window 0, as a bridge could write them; a gateway sends in order."""
     parts: list[tuple[int, Part]] = []
     for gateway in sorted({one.gateway for one in readings}):
         own = [one for one in readings if one.gateway == gateway]
