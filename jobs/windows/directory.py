@@ -1,5 +1,6 @@
 """The series of a shard: from (gateway, series table, index) to the shard's row, and back to names."""
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -65,6 +66,7 @@ class Directory:
         self.gateway_of = np.zeros(0, np.int32)
         self.changed = False
         self.generation = 0
+        self._bases: list[int] = []
         self._gateway_numbers: dict[str, int] = {}
         self._pair_numbers: dict[tuple[int, str], int] = {}
         self._rows: dict[tuple[int, str, str], int] = {}
@@ -105,6 +107,7 @@ class Directory:
         number = self._pair_numbers[gateway, table] = len(self.pairs)
         size = len(self.tables[table].series)
         self.pairs.append(Pair(gateway, table, self.row_of.size, size))
+        self._bases.append(self.row_of.size)
         self.row_of = np.concatenate([self.row_of, np.full(size, -1, np.int32)])
         return number
 
@@ -136,13 +139,17 @@ class Directory:
 
     def pair_at(self, place: int) -> Pair:
         """Return the pair that a place belongs to."""
-        return self.pairs[int(self.pairs_of(np.array([place]))[0])]
+        return self.pairs[bisect_right(self._bases, place) - 1]
 
     def pairs_of(self, places: Places) -> NDArray[np.int64]:
         """Return the number of the pair of each place."""
-        bases = np.array([pair.base for pair in self.pairs], np.int64)
-        found: NDArray[np.int64] = np.searchsorted(bases, places, side="right") - 1
+        found: NDArray[np.int64] = np.searchsorted(self.bases, places, side="right") - 1
         return found
+
+    @property
+    def bases(self) -> Places:
+        """First place of each pair."""
+        return np.array(self._bases, np.int64)
 
     def series_at(self, row: int) -> tuple[GatewayName, Series]:
         """Return what a row is."""
@@ -163,7 +170,7 @@ class Directory:
         )
         tables = {table for _, table in stored.pairs}
         renumbered = {old: new for new, old in enumerate(sorted(used))}
-        index = self.place_of[rows] - np.array([pair.base for pair in old_pairs], np.int64)[pair_numbers]
+        index = self.place_of[rows] - self.bases[pair_numbers]
         numbers = np.array([renumbered[number] for number in pair_numbers.tolist()], np.int64)
         kept = [table for name, table in self.tables.items() if name in tables]
         self._build(msgspec.structs.replace(stored, tables=kept), numbers, index)
@@ -175,10 +182,10 @@ class Directory:
         self.gateways = list(stored.gateways)
         self._gateway_numbers = {gateway.name: number for number, gateway in enumerate(self.gateways)}
         self.tables = {table.id: table for table in stored.tables}
-        self.pairs, self._pair_numbers, self.row_of = [], {}, np.zeros(0, np.int32)
+        self.pairs, self._bases, self._pair_numbers, self.row_of = [], [], {}, np.zeros(0, np.int32)
         for gateway, table in stored.pairs:
             self._add_pair(gateway, table)
-        self.place_of = np.array([pair.base for pair in self.pairs], np.int64)[numbers] + index
+        self.place_of = self.bases[numbers] + index
         self.gateway_of = np.array([pair.gateway for pair in self.pairs], np.int32)[numbers]
         self.row_of[self.place_of] = np.arange(self.place_of.size, dtype=np.int32)
         self._rows = {}
@@ -191,7 +198,7 @@ class Directory:
     def chunks(self) -> dict[str, bytes]:
         """Return the directory as cold entries."""
         numbers = self.pairs_of(self.place_of)
-        index = self.place_of - np.array([pair.base for pair in self.pairs], np.int64)[numbers]
+        index = self.place_of - self.bases[numbers]
         stored = _Stored(self.gateways, list(self.tables.values()), [(pair.gateway, pair.table) for pair in self.pairs])
         # Names first and rows in a section of their own: new rows of known tables change only the end.
         sections = {

@@ -62,7 +62,6 @@ def summarise(
 def _grouped(directory: Directory, seen: Seen) -> tuple[list[Group], Whole, Whole]:
     """Return the groups, the order of `seen`'s rows in them, and each row's index in its table, in that order."""
     numbers = directory.pairs_of(seen.place)
-    base = np.array([pair.base for pair in directory.pairs], np.int64)
     present = sorted(np.unique(numbers).tolist(), key=lambda number: _name(directory, number))
     rank = np.zeros(len(directory.pairs), np.int64)
     rank[present] = np.arange(len(present))
@@ -70,7 +69,7 @@ def _grouped(directory: Directory, seen: Seen) -> tuple[list[Group], Whole, Whol
     order = np.lexsort((seen.place, rank[numbers]))
     rows = np.bincount(rank[numbers], minlength=len(present))
     groups = [_group(directory, number, int(rows[at])) for at, number in enumerate(present)]
-    return groups, order, (seen.place - base[numbers])[order] if seen.place.size else seen.place
+    return groups, order, (seen.place - directory.bases[numbers])[order] if seen.place.size else seen.place
 
 
 def _name(directory: Directory, number: int) -> tuple[str, str]:
