@@ -68,7 +68,9 @@ def _show(plan: "Plan", outcome: "Outcome", keep: bool) -> None:
     from deploy.demo.summary import summary
 
     console = Console(stderr=True, highlight=False)
-    console.print(summary(plan, outcome.report, _shown(outcome.folder), _addresses(outcome) if keep else {}))
+    console.print(
+        summary(plan, outcome.report, _shown(outcome.folder), _addresses(outcome) if keep else {}), soft_wrap=True
+    )
 
 
 def _shown(folder: Path) -> Path:

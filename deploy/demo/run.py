@@ -37,7 +37,7 @@ from simulators.truth import read_truth
 LEAD_S = 4.0
 """From setting the clock to the first window, at least: the bridge and the gateways need that long to start. Later is
 no harm up to the disorder bound (9 s), because gateways keep what they read meanwhile."""
-LEAD_SHARE = 0.5
+LEAD_SHARE = 0.25
 """A machine that took long to bring up Kafka takes long for the bridge too: this share of it is the lead, if longer."""
 SETTLE_S = 60.0
 """After the last window was judged: for InfluxDB and the subscriber to have the last alerts."""
@@ -286,12 +286,16 @@ class _Run:
         groups["subscriber"] = self._subscriber.pids()
         return groups
 
+    def _lag_s(self, now_ms: int) -> float:
+        """Return since when, in wall time, the next window could have been judged; 0 after the last."""
+        judged_to_ms = max(self._seen.judged_to_ms, self._plan.start_ms)
+        if judged_to_ms >= self._plan.end_ms:
+            return 0.0
+        return max(0.0, (now_ms - judged_to_ms - GRID_MS - DISORDER_MS) / self._plan.speed / 1000)
+
     def _tick(self) -> None:
         while not self._over.wait(0.25):
             clock = self._clock
             if clock is not None:
-                now = clock.now_ms()
-                next_end = max(self._seen.judged_to_ms, self._plan.start_ms) + GRID_MS + DISORDER_MS
-                next_end = min(next_end, self._plan.last_heartbeat_ms)
-                self._progress.update(event_ms=now, lag_s=max(0.0, (now - next_end) / self._plan.speed / 1000))
+                self._progress.update(event_ms=clock.now_ms(), lag_s=self._lag_s(clock.now_ms()))
             self._view.tick()
