@@ -5,6 +5,7 @@ import os
 import pwd
 import resource
 import shlex
+import socket
 import sys
 import xmlrpc.client
 from collections.abc import Iterable
@@ -20,6 +21,9 @@ OPEN_FILES = 65_536
 """A broker holds one file a connection, Kafka three a partition's segment."""
 EXTRA_STOP_S = 10
 """The guard makes the part end within its own limit; only a hung guard is killed by the supervisor, after this more."""
+
+CALL_TIMEOUT_S = 30.0
+"""supervisord answers in milliseconds; one that hangs must not hang every command."""
 
 
 class SupervisorDown(Exception):
@@ -110,11 +114,35 @@ def _escape(value: str) -> str:
     return value.replace("%", "%%")
 
 
+class _UnixConnection(http.client.HTTPConnection):
+    """HTTP over a Unix socket."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=CALL_TIMEOUT_S)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+class _UnixTransport(xmlrpc.client.Transport):
+    """XML-RPC over a Unix socket, with a limit in time, which supervisor's own transport has not."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self._path = path
+
+    def make_connection(self, host: object) -> http.client.HTTPConnection:
+        return _UnixConnection(self._path)
+
+
 class Supervisor:
     """Calls to one supervisord; safe to use from several threads."""
 
     def __init__(self, layout: Layout) -> None:
-        self._url = f"unix://{layout.socket}"
+        self._path = str(layout.socket)
 
     def start(self, name: str) -> None:
         """Start a program; nothing if it runs."""
@@ -142,11 +170,9 @@ class Supervisor:
         return True
 
     def _call(self, method: str, *arguments: Any, ignore: tuple[str, ...] = ()) -> Any:
-        from supervisor.xmlrpc import SupervisorTransport
-
         # A connection for each call: one that failed can't be used again, nor one by two threads.
-        transport = SupervisorTransport(None, None, serverurl=self._url)
-        server = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport)
+        transport = _UnixTransport(self._path)
+        server = xmlrpc.client.ServerProxy("http://localhost", transport=transport)
         try:
             return getattr(server.supervisor, method)(*arguments)
         except xmlrpc.client.Fault as fault:

@@ -1,9 +1,11 @@
 import configparser
 import shlex
+import socket
 from pathlib import Path
 
 import pytest
 
+from deploy.local import supervisor
 from deploy.local.layout import Layout
 from deploy.local.supervisor import Program, Supervisor, SupervisorDown, render
 
@@ -42,7 +44,17 @@ def test_percent_signs_are_not_expanded() -> None:
 
 
 def test_no_supervisor_is_told_as_such(tmp_path: Path) -> None:
-    supervisor = Supervisor(Layout(tmp_path))
-    assert not supervisor.answers()
+    nobody = Supervisor(Layout(tmp_path))
+    assert not nobody.answers()
     with pytest.raises(SupervisorDown):
-        supervisor.states()
+        nobody.states()
+
+
+def test_a_supervisor_that_hangs_does_not_hang_us(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "CALL_TIMEOUT_S", 0.05)
+    layout = Layout(tmp_path)
+    layout.make()
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(layout.socket))
+        silent.listen()
+        assert not Supervisor(layout).answers()
