@@ -90,7 +90,8 @@ def main(folder: Path) -> int:
     first_ack = first_ack_wall_ms(devices)
     drained = loop.stop(drain_s=DRAIN_S)
     counts = summary(devices, before, result, time.monotonic() - began)
-    tell(done=True, first_ack_ms=first_ack or first_ack_wall_ms(devices), fleet=fleet.describe(), **counts)
+    counts |= {"cpu_seconds": round(time.process_time(), 1), "fleet": fleet.describe()}
+    tell(done=True, first_ack_ms=first_ack or first_ack_wall_ms(devices), **counts)
     return 0 if drained and result.finished else 1
 
 

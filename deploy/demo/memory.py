@@ -1,5 +1,6 @@
-"""Peak memory of all processes together, by proportional set size: a page that two share counts half in each."""
+"""Peak memory of all processes together, by proportional set size (a page that two share counts half in each), and CPU."""
 
+import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -15,6 +16,16 @@ def pss_kib(pid: int, proc: Path = Path("/proc")) -> int:
     except OSError:
         return 0
     return next((int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:")), 0)
+
+
+def cpu_s(pid: int, proc: Path = Path("/proc")) -> float:
+    """Return the CPU seconds that a process has used; 0 if it has ended."""
+    try:
+        # The name, in brackets, may hold anything; the fields after it are numbers.
+        fields = (proc / str(pid) / "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class Sampler:
@@ -49,6 +60,10 @@ class Sampler:
         total = sum(sizes.values())
         if total > self.peak_mib:
             self.peak_mib, self.at_peak_mib = round(total, 1), sizes
+
+    def cpu_seconds(self) -> dict[str, float]:
+        """Return the CPU seconds that each group's processes have used since they started."""
+        return {name: round(sum(map(cpu_s, pids)), 1) for name, pids in self._processes().items()}
 
     def _run(self) -> None:
         while not self._stop.wait(self._every_s):

@@ -32,6 +32,8 @@ class Measured:
         One an alert event; see `LATENCY`.
     at_peak_mib
         PSS by part at the moment of `peak_pss_mib`.
+    cpu_seconds
+        By part, when the books were closed.
     devices
         What the gateways' process said at its end.
     """
@@ -42,6 +44,7 @@ class Measured:
     latencies_ms: Sequence[float]
     peak_pss_mib: float
     at_peak_mib: dict[str, float]
+    cpu_seconds: dict[str, float] = field(default_factory=dict)
     devices: dict[str, Any] = field(default_factory=dict)
     notifications_delivered: int = 0
 
@@ -127,6 +130,7 @@ def make_report(
         },
         "peak_pss_mib": measured.peak_pss_mib,
         "at_peak_mib": measured.at_peak_mib,
+        "cpu_seconds": measured.cpu_seconds,
         "first_acknowledged_s": measured.first_acknowledged_s,
         "first_judged_s": measured.first_judged_s,
         "seconds": round(measured.seconds, 1),

@@ -267,6 +267,7 @@ class _Run:
             latencies_ms=list(self._seen.latencies_ms),
             peak_pss_mib=self._sampler.peak_mib,
             at_peak_mib=self._sampler.at_peak_mib,
+            cpu_seconds=self._sampler.cpu_seconds() | {"gateways": self._devices_said.get("cpu_seconds", 0.0)},
             devices={name: value for name, value in self._devices_said.items() if name not in ("ready", "done")},
             notifications_delivered=len(self._subscriber.ids()),
         )

@@ -114,3 +114,4 @@ def test_memory_is_sampled_by_group_and_each_process_counts_once():
     sampler.sample()
     assert sampler.peak_mib == sampler.at_peak_mib["a"] > 10
     assert sampler.at_peak_mib["b"] == 0
+    assert sampler.cpu_seconds()["a"] > 0
