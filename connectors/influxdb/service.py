@@ -134,7 +134,7 @@ class InfluxWriter:
 
     def _succeeded(self, points: int) -> None:
         if self._is_down:
-            self._log.info("InfluxDB takes writes again")
+            self._log.info("InfluxDB takes writes")
         self._is_down, self._failing = False, None
         self.metrics.points.inc(points)
         self.metrics.up.set(1)
