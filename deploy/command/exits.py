@@ -19,8 +19,6 @@ _EXPECTED = {
     "deploy.local.flink.rest.ClusterRefused": EXIT_FAILURE,
     "deploy.local.flink.rest.ClusterUnreachable": EXIT_UNREACHABLE,
     "deploy.local.flink.submit.SubmitFailed": EXIT_FAILURE,
-    "deploy.local.flink.rest.ClusterRefused": EXIT_FAILURE,
-    "deploy.local.flink.rest.ClusterUnreachable": EXIT_UNREACHABLE,
     "connectors.kit.settings.SettingsError": EXIT_USAGE,
     "connectors.rules.load.RulesError": EXIT_USAGE,
     "connectors.kit.service.Unreachable": EXIT_UNREACHABLE,

@@ -88,7 +88,7 @@ def java_major(text: str) -> int | None:
     >>> java_major('openjdk version "17.0.15" 2025-04-15'), java_major('java version "1.8.0_401"'), java_major("?")
     (17, 8, None)
     """
-    found = re.search(r'version "(?:1\\.)?(\d+)', text)
+    found = re.search(r'version "(?:1\.)?(\d+)', text)
     return int(found.group(1)) if found else None
 
 
