@@ -97,7 +97,7 @@ def _message(event: type[msgspec.Struct]) -> dict[str, Any]:
 
 def _mqtt(document: dict[str, Any]) -> None:
     for name, (rest, event, action) in MQTT_CHANNELS.items():
-        parameters = {"site": {}, "gateway": {}} | ({"table": {}} if "{table}" in rest else {})
+        parameters: dict[str, Any] = {"site": {}, "gateway": {}} | ({"table": {}} if "{table}" in rest else {})
         document["channels"][f"mqtt.{name}"] = {
             "address": f"{ROOT}/{{site}}/{{gateway}}/{rest}",
             "servers": [{"$ref": "#/servers/mqtt"}],

@@ -112,7 +112,7 @@ def create_topics(settings: Settings) -> list[str]:
     Raises
     ------
     ValueError
-        If `tidemark.readings.v1` exists with another number of partitions than `topics.shards`: shards are fixed when created.
+        If a sharded topic exists with another number of partitions than `topics.shards`.
     """
     from confluent_kafka.admin import AdminClient, NewTopic
 
