@@ -157,8 +157,8 @@ class ShortFaults(RuleBasedStateMachine):
         self.world.kafka.up = False
         self._fault_for(milliseconds, lambda: setattr(self.world.kafka, "up", True))
 
-    # A broker that lost its session takes packs for nobody until the bridge is back; they come after the ack timeout, so
-    # that this outage counts as so much longer.
+    # A broker that lost its session takes packs for nobody until the bridge is back; they come after the ack timeout,
+    # so that this outage counts as so much longer.
     @rule(milliseconds=st.integers(1, 12).map(lambda n: n * 250), kept=st.sampled_from([None, 0, 1, 1_000]))
     def broker_is_killed(self, milliseconds, kept):
         self.world.broker.kill(kept)
