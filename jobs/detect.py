@@ -6,6 +6,7 @@ Readings of a shard's window become alert transitions and one summary; what is l
 from jobs.environment import environment
 from jobs.options import parse
 from jobs.restore import check_restore
+from jobs.starting import wait_for
 from jobs.topology import build
 
 
@@ -14,6 +15,8 @@ def main() -> None:
     options = parse()
     plan = build(environment(options), options)
     check_restore(plan.environment)
+    if options.start_after is not None:
+        wait_for(options.start_after)
     plan.environment.execute(options.name)
 
 

@@ -35,6 +35,8 @@ class Options:
         A Java properties file with the client's security options.
     start_ms
         Event time of the first readings of a fresh start; None is the earliest there are.
+    start_after
+        A file: the job is planned at once and started when it is there, so a stack plans while its parts start.
     """
 
     bootstrap: str = "127.0.0.1:19092"
@@ -48,6 +50,7 @@ class Options:
     transactional_prefix: str = "tidemark-detect"
     kafka_properties: Path | None = None
     start_ms: int | None = None
+    start_after: Path | None = None
     name: str = "tidemark-detect"
 
 
@@ -69,6 +72,7 @@ def parse(argv: Sequence[str] | None = None) -> Options:
     add("--transactional-prefix", default=default.transactional_prefix, help="names the Kafka transactions")
     add("--kafka-properties", type=Path, default=None, help="Java properties file with the security options")
     add("--start-ms", type=_natural, default=None, help="event time of a fresh start's first readings")
+    add("--start-after", type=Path, default=None, help="plan at once, start when this file is there")
     add("--name", default=default.name, help="the job's name in Flink")
     return Options(**vars(parser.parse_args(argv)))
 

@@ -2,8 +2,12 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import tempfile
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +30,20 @@ JVM_OPTIONS = (
 )
 RUN_LIMIT_S = 300.0
 """Planning takes some 10 s alone on two cores; a client that hangs must not hang the stack's start."""
+
+
+POLL_S = 0.1
+
+Gate = Callable[[], bool]
+
+
+@dataclass(frozen=True)
+class Called:
+    """What became of a call."""
+
+    returncode: int
+    stdout: str
+    stderr: str
 
 
 @dataclass(frozen=True)
@@ -83,14 +101,56 @@ class Client:
             *job,
         ]
 
-    def call(self, argv: list[str]) -> subprocess.CompletedProcess[str]:
-        """Run it and return what it printed. Raises `subprocess.TimeoutExpired`."""
+    def call(self, argv: list[str], gate: Gate | None = None) -> Called:
+        """Run it and return what it printed.
+
+        With a `gate` the job is planned at once and started when the gate answers true; it is asked again and again,
+        and whatever it raises ends the client.
+
+        Raises
+        ------
+        subprocess.TimeoutExpired
+            If it takes longer than `RUN_LIMIT_S`, not counting the time before the gate.
+        """
         environment = os.environ | self.distribution.environment(self.folder)
         # Else the client imports a Tidemark that lies in the current folder instead of the packed one.
         environment.pop("PYTHONPATH", None)
-        return subprocess.run(
-            argv, env=environment, cwd=self.folder, capture_output=True, text=True, timeout=RUN_LIMIT_S, check=False
-        )
+        self.go_file.unlink(missing_ok=True)
+        with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+            # A session of its own, so that its Python ends with it.
+            process = subprocess.Popen(
+                argv, env=environment, cwd=self.folder, stdout=out, stderr=err, text=True, start_new_session=True
+            )
+            try:
+                self._wait(process, gate)
+            finally:
+                _end(process)
+            out.seek(0)
+            err.seek(0)
+            return Called(process.returncode, out.read(), err.read())
+
+    @property
+    def go_file(self) -> Path:
+        """The file that the planned job waits for."""
+        return self.folder / "go"
+
+    def _wait(self, process: subprocess.Popen[str], gate: Gate | None) -> None:
+        began = time.monotonic()
+        waiting = gate
+        while process.poll() is None:
+            if waiting is not None and waiting():
+                self.go_file.touch()
+                waiting = None
+                began = time.monotonic()
+            if waiting is None and time.monotonic() - began > RUN_LIMIT_S:
+                raise subprocess.TimeoutExpired(process.args, RUN_LIMIT_S)
+            time.sleep(POLL_S)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def job_arguments(settings: Settings, checkpoints: str, kafka: Path) -> list[str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 KEEP = 3
-"""Savepoints kept, and checkpoints of jobs that have ended: as many as Flink keeps of a running one."""
+"""Savepoints and checkpoints of ended jobs that are kept: as many as Flink keeps of a running one."""
 
 
 @dataclass(frozen=True)
@@ -33,15 +33,20 @@ def snapshots(folder: Path) -> list[Snapshot]:
     return sorted(found, key=lambda each: -each.written_ns)
 
 
-def prune(folder: Path, keep: int = KEEP) -> list[Path]:
-    """Delete all but the newest `keep`, and what is not whole; return what was deleted. Only while no job runs."""
-    kept = {each.path for each in snapshots(folder)[:keep]}
+def forget_others(folder: Path, job_id: str, keep: int = KEEP) -> list[Path]:
+    """Delete what `job_id` did not write, but for the newest `keep` of them; return what was deleted.
+
+    Flink itself looks after the checkpoints of the job that runs.
+    """
+    own = folder / "checkpoints" / job_id
+    others = [each.path for each in snapshots(folder) if each.path.parent != own]
+    kept = set(others[:keep])
     deleted = []
     for path in [*folder.glob("checkpoints/*/chk-*"), *folder.glob("savepoints/savepoint-*")]:
-        if path not in kept:
+        if path.parent != own and path not in kept:
             shutil.rmtree(path, ignore_errors=True)
             deleted.append(path)
     for job in folder.glob("checkpoints/*"):
-        if not any(path.parent == job for path in kept):
+        if job != own and not any(path.parent == job for path in kept):
             shutil.rmtree(job, ignore_errors=True)
     return deleted

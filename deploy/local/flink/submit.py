@@ -10,17 +10,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from connectors.kit.settings import Settings
-from deploy.local.flink.client import CONNECTOR, Client, job_arguments
+from deploy.local.flink.client import CONNECTOR, Client, Gate, job_arguments
 from deploy.local.flink.distribution import find_distribution
 from deploy.local.flink.package import PROJECT, package
-from deploy.local.flink.rest import Cluster, ClusterRefused, Job, first_lines
-from deploy.local.flink.snapshots import prune, snapshots
+from deploy.local.flink.rest import Cluster, ClusterRefused, ClusterUnreachable, Job, first_lines
+from deploy.local.flink.snapshots import forget_others, snapshots
 
 JOB_NAME = "tidemark-detect"
 WORKS_LIMIT_S = 180.0
 """How long until every task runs: workers start in seconds, on a busy machine in a minute."""
 SAVEPOINT_LIMIT_S = 120.0
 """The job's own limit of a checkpoint."""
+SLOTS_LIMIT_S = 90.0
+"""How long slots may be missing before that is an error: a task manager registers some seconds after its start, and a
+new job manager gets its slots back only when they have let go of the lost one."""
 POLL_S = 0.2
 
 Echo = Callable[[str], None]
@@ -70,12 +73,16 @@ def submit(
     python: str = sys.executable,
     echo: Echo = lambda _: None,
     project: Path = PROJECT,
+    ready: Gate | None = None,
 ) -> Submitted:
     """Package the job, submit it, and return when every task of it runs.
 
     It goes on from `savepoint`, else from the newest checkpoint or savepoint there is; one that turns out damaged is
     passed over for the one before it (what was put out since then is put out again, with the same ids). `fresh` starts
     over.
+
+    With `ready` the cluster may still be starting: the job is planned meanwhile, and started as soon as there is room
+    for it and `ready` answers true; what `ready` raises ends it.
 
     Raises
     ------
@@ -86,16 +93,19 @@ def submit(
     """
     cluster = Cluster(settings.flink.rest)
     with _one_at_a_time(settings):
-        refuse_second(cluster, settings.flink.parallelism)
+        if ready is None:
+            refuse_second(cluster, settings.flink.parallelism)
         client = _client(settings, python, project)
         archive = package(client.folder / "job.zip", project)
-        candidates: list[str | None] = [savepoint]
-        if not fresh and savepoint is None:
-            candidates = restorable(settings, cluster)
-        if is_embedded(settings) and not fresh:
-            prune(flink_folder(settings))
-        done = _first_that_works(client, cluster, archive, candidates, echo)
+        resuming = not fresh and savepoint is None
+        candidates = restorable(settings, cluster) if resuming else [savepoint]
+        gate = None
+        if ready is not None:
+            gate = _gate(settings, cluster, ready, lambda: not resuming or restorable(settings, cluster) == candidates)
+        done = _Submission(client, cluster, archive, echo, gate).first_that_works(candidates)
         _stopped_mark(settings).unlink(missing_ok=True)
+        if is_embedded(settings) and not fresh:
+            forget_others(flink_folder(settings), done.job_id)
         return done
 
 
@@ -188,41 +198,74 @@ def wait_until_works(cluster: Cluster, job_id: str, limit_s: float = WORKS_LIMIT
     raise SubmitFailed(f"{JOB_NAME} does not work after {limit_s:.0f} s; see the log of the task manager")
 
 
-def _first_that_works(
-    client: Client, cluster: Cluster, archive: Path, candidates: list[str | None], echo: Echo
-) -> Submitted:
-    for number, candidate in enumerate(candidates, start=1):
-        echo(f"submitting the job, {'empty' if candidate is None else f'from {candidate}'}")
+@dataclass(frozen=True)
+class _Submission:
+    """One submission, of as many tries as there are snapshots."""
+
+    client: Client
+    cluster: Cluster
+    archive: Path
+    echo: Echo
+    gate: Gate | None
+
+    def first_that_works(self, candidates: list[str | None]) -> Submitted:
+        for number, candidate in enumerate(candidates, start=1):
+            self.echo(f"submitting the job, {'empty' if candidate is None else f'from {candidate}'}")
+            try:
+                return self._once(candidate)
+            except StateRefused as error:
+                if number == len(candidates):
+                    raise SubmitFailed(
+                        f"{error}\nNone of {number} checkpoints and savepoints can be restored. "
+                        "To start over without them: tidemark job submit --fresh"
+                    ) from error
+                self.echo(f"passed over, and going further back: {error}")
+        raise AssertionError("there is always a candidate")
+
+    def _once(self, restore: str | None) -> Submitted:
+        began = time.monotonic()
         try:
-            return _submit_once(client, cluster, archive, candidate)
-        except StateRefused as error:
-            if number == len(candidates):
-                raise SubmitFailed(
-                    f"{error}\nNone of {number} checkpoints and savepoints can be restored. "
-                    "To start over without them: tidemark job submit --fresh"
-                ) from error
-            echo(f"passed over, and going further back: {error}")
-    raise AssertionError("there is always a candidate")
+            done = self.client.call(self.client.run_argv(self.archive, restore, self._arguments()), self.gate)
+        except subprocess.TimeoutExpired as error:
+            raise SubmitFailed(f"flink run did not end within {error.timeout:.0f} s") from error
+        client_s = time.monotonic() - began
+        found = re.search(r"JobID ([0-9a-f]{32})", done.stdout)
+        if done.returncode != 0 or found is None:
+            raise _failure(_what_failed(done.stdout + "\n" + done.stderr))
+        wait_until_works(self.cluster, found[1])
+        return Submitted(found[1], restore, round(client_s, 1), round(time.monotonic() - began - client_s, 1))
+
+    def _arguments(self) -> list[str]:
+        settings = self.client.settings
+        checkpoints = (flink_folder(settings) / "checkpoints").as_uri() if is_embedded(settings) else ""
+        arguments = job_arguments(settings, checkpoints, self.client.folder / "kafka.properties")
+        return arguments if self.gate is None else [*arguments, "--start-after", str(self.client.go_file)]
 
 
-def _submit_once(client: Client, cluster: Cluster, archive: Path, restore: str | None) -> Submitted:
-    checkpoints = flink_folder(client.settings) / "checkpoints"
-    arguments = job_arguments(
-        client.settings,
-        checkpoints.as_uri() if is_embedded(client.settings) else "",
-        client.folder / "kafka.properties",
-    )
-    began = time.monotonic()
-    try:
-        done = client.call(client.run_argv(archive, restore, arguments))
-    except subprocess.TimeoutExpired as error:
-        raise SubmitFailed(f"flink run did not end within {error.timeout:.0f} s") from error
-    client_s = time.monotonic() - began
-    found = re.search(r"JobID ([0-9a-f]{32})", done.stdout)
-    if done.returncode != 0 or found is None:
-        raise _failure(_what_failed(done.stdout + "\n" + done.stderr))
-    wait_until_works(cluster, found[1])
-    return Submitted(found[1], restore, round(client_s, 1), round(time.monotonic() - began - client_s, 1))
+def _gate(settings: Settings, cluster: Cluster, ready: Gate, unchanged: Gate) -> Gate:
+    """Return the gate of a cluster that is still starting: open when there is room for the job and `ready` agrees.
+
+    A job manager that only seemed to be away may still have run the job and taken a newer snapshot (not `unchanged`):
+    going on from the older one would put everything since then out again.
+    """
+    slots_by: list[float] = []
+
+    def is_open() -> bool:
+        if not ready():
+            return False
+        try:
+            free = cluster.free_slots()
+        except ClusterUnreachable:
+            return False
+        slots_by.append(time.monotonic() + SLOTS_LIMIT_S)
+        if free < settings.flink.parallelism and time.monotonic() < slots_by[0]:
+            return False
+        refuse_second(cluster, settings.flink.parallelism)
+        if not unchanged():
+            raise SubmitFailed("the job took a newer checkpoint meanwhile")
+        return True
+
+    return is_open
 
 
 def _failure(reason: str) -> SubmitFailed:

@@ -1,10 +1,11 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from connectors.kit.settings import FlinkSettings, Settings, StackSettings
 from deploy.local.flink import keeper as keeping
-from deploy.local.flink.keeper import SLOTS_LIMIT_S, Keeper
+from deploy.local.flink.keeper import Keeper
 from deploy.local.flink.rest import ClusterUnreachable, Job
 from deploy.local.flink.submit import JOB_NAME, SubmitFailed
 
@@ -35,7 +36,7 @@ def settings(tmp_path: Path) -> Settings:
 
 def test_submits_when_no_job_is_there_and_not_when_one_is(cluster: FakeCluster, settings: Settings) -> None:
     submitted: list[int] = []
-    keeper = Keeper(settings, lambda: submitted.append(1), print)
+    keeper = Keeper(settings, lambda _: submitted.append(1), print)
     keeper.look()
     cluster.listed = [Job("j", JOB_NAME, "RESTARTING", 0, 10, 0)]
     keeper.look()
@@ -45,21 +46,37 @@ def test_submits_when_no_job_is_there_and_not_when_one_is(cluster: FakeCluster, 
     assert submitted == [1, 1]
 
 
-def test_waits_for_slots_but_not_for_ever(cluster: FakeCluster, settings: Settings) -> None:
-    cluster.slots = 1
-    submitted: list[int] = []
-    keeper = Keeper(settings, lambda: submitted.append(1), print)
-    for _ in range(int(SLOTS_LIMIT_S)):
-        keeper.look()
-    assert submitted == []
-    keeper.look()
-    assert submitted == [1], "the submission says what is missing"
+def test_plans_while_the_cluster_is_still_starting(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Away:
+        def jobs(self) -> list[Job]:
+            raise ClusterUnreachable("starting")
+
+    monkeypatch.setattr(keeping, "Cluster", lambda _: Away())
+    asked: list[bool] = []
+    monkeypatch.setattr(keeping, "has_topics", lambda _: True)
+    Keeper(settings, lambda ready: asked.append(ready()), print).look()
+    assert asked == [True]
+
+
+def test_told_to_stop_while_it_submits_it_stops(
+    cluster: FakeCluster, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped: list[int] = []
+    monkeypatch.setattr(keeping, "stop", lambda *_: stopped.append(1))
+
+    def submit(ready: Callable[[], bool]) -> None:
+        keeper.stopping.set()
+        ready()
+
+    keeper = Keeper(settings, submit, lambda _: None)
+    keeper.run()
+    assert stopped == [1]
 
 
 def test_leaves_a_job_alone_that_was_stopped_by_hand(cluster: FakeCluster, settings: Settings) -> None:
     (settings.stack.data / "run").mkdir()
     (settings.stack.data / "run/job.stopped").touch()
-    Keeper(settings, lambda: pytest.fail("submitted"), print).look()
+    Keeper(settings, lambda _: pytest.fail("submitted"), print).look()
 
 
 def test_the_first_failure_ends_it_and_a_later_one_does_not(
@@ -69,14 +86,14 @@ def test_the_first_failure_ends_it_and_a_later_one_does_not(
     monkeypatch.setattr(keeping, "RETRY_S", 0.0)
     monkeypatch.setattr(keeping, "stop", lambda *_: None)
     outcomes = iter([SubmitFailed("first")])
-    keeper = Keeper(settings, lambda: _raise(next(outcomes)), print)
+    keeper = Keeper(settings, lambda _: _raise(next(outcomes)), print)
     with pytest.raises(SubmitFailed, match="first"):
         keeper.run()
 
     said: list[str] = []
     later = iter([None, SubmitFailed("second"), ClusterUnreachable("away"), None])
 
-    def submit() -> None:
+    def submit(_: Callable[[], bool]) -> None:
         outcome = next(later, "end")
         if outcome == "end":
             keeper.stopping.set()

@@ -1,6 +1,5 @@
 """Submission against a cluster and a client that are played."""
 
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,8 @@ import pytest
 
 from connectors.kit.settings import Settings, StackSettings
 from deploy.local.flink import submit as flink
-from deploy.local.flink.rest import ClusterRefused, Job
+from deploy.local.flink.client import Called, Gate
+from deploy.local.flink.rest import ClusterRefused, ClusterUnreachable, Job
 
 DONE = "Job has been submitted with JobID " + "a" * 32
 TRACE = """org.apache.flink.client.program.ProgramInvocationException: The main method caused an error
@@ -57,8 +57,14 @@ class FakeClient:
         self.restored.append(restore)
         return []
 
-    def call(self, _: list[str]) -> subprocess.CompletedProcess[str]:
-        return subprocess.CompletedProcess([], *self.outcomes[len(self.restored) - 1])
+    @property
+    def go_file(self) -> Path:
+        return self.folder / "go"
+
+    def call(self, _: list[str], gate: Gate | None = None) -> Called:
+        while gate is not None and not gate():
+            pass
+        return Called(*self.outcomes[len(self.restored) - 1])
 
 
 @pytest.fixture
@@ -177,6 +183,42 @@ def test_the_python_error_is_told_rather_than_javas(monkeypatch: pytest.MonkeyPa
     play(monkeypatch, settings, FakeCluster(), (1, "", "ValueError: k.properties:2: not key=value\n" + TRACE))
     with pytest.raises(flink.SubmitFailed, match=r"could not start: ValueError: k\.properties:2"):
         flink.submit(settings)
+
+
+def test_while_the_cluster_starts_the_gate_waits_for_topics_cluster_and_slots(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    cluster = FakeCluster()
+    play(monkeypatch, settings, cluster, (0, DONE, ""))
+    slots = iter([ClusterUnreachable("starting"), 0, 1, 2, 2])
+
+    def free_slots() -> int:
+        answer = next(slots)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(cluster, "free_slots", free_slots)
+    topics = iter([False, False, True, True, True, True])
+    flink.submit(settings, ready=lambda: next(topics))
+    assert next(topics, None) is None
+
+
+def test_a_job_manager_that_was_only_slow_is_not_given_a_second_job(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    play(monkeypatch, settings, FakeCluster([job("RUNNING")]), (0, DONE, ""))
+    with pytest.raises(flink.SubmitFailed, match="running already"):
+        flink.submit(settings, ready=lambda: True)
+
+
+def test_a_checkpoint_that_appears_while_planning_is_not_passed_over(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    snapshot(settings, 1)
+    play(monkeypatch, settings, FakeCluster(), (0, DONE, ""))
+    with pytest.raises(flink.SubmitFailed, match="newer checkpoint"):
+        flink.submit(settings, ready=lambda: bool(snapshot(settings, 2)))
 
 
 def test_stopping_nothing_is_no_error(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:

@@ -7,9 +7,9 @@ from jobs.options import Options, parse
 
 def test_every_parameter_is_a_flag() -> None:
     argv = "--bootstrap h:1 --window-ms 1 --disorder-ms 0 --shards 4 --parallelism 3 --checkpoint-ms 5 --checkpoint-dir file:///c"
-    more = "--delivery low-latency --transactional-prefix p --kafka-properties k --start-ms 9 --name n"
+    more = "--delivery low-latency --transactional-prefix p --kafka-properties k --start-ms 9 --start-after g --name n"
     assert parse(f"{argv} {more}".split()) == Options(
-        "h:1", 1, 0, 4, 3, 5, "file:///c", "low-latency", "p", Path("k"), 9, "n"
+        "h:1", 1, 0, 4, 3, 5, "file:///c", "low-latency", "p", Path("k"), 9, Path("g"), "n"
     )
 
 
