@@ -1,4 +1,4 @@
-"""Peak memory of all processes together, by proportional set size (a page that two share counts half in each), and CPU."""
+"""Memory of all processes together at its peak, and CPU. PSS: a page that two processes share counts half in each."""
 
 import os
 import threading

@@ -19,6 +19,8 @@ STOP_S = 10.0
 class Child:
     """A Python module as a process whose lines on stdout are JSON objects; its stderr goes to a log.
 
+    It ends with this process, also when that is killed.
+
     Parameters
     ----------
     heard
@@ -37,17 +39,21 @@ class Child:
         self.log = log
         self._heard = heard
         log.parent.mkdir(parents=True, exist_ok=True)
+        read_end, lifeline = os.pipe()
+        self._lifeline: int | None = lifeline
         kept = {name: value for name, value in os.environ.items() if not name.startswith("TIDEMARK_")}
         with log.open("wb") as file:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", module, *arguments],
+                [sys.executable, "-m", "deploy.demo.tied", str(read_end), module, *arguments],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=file,
                 cwd=PROJECT,
                 env=kept | {SETTINGS_VARIABLE: str(settings_file)},
                 text=True,
+                pass_fds=[read_end],
             )
+        os.close(read_end)
         self._reader = threading.Thread(target=self._read, name=module, daemon=True)
         self._reader.start()
 
@@ -78,6 +84,9 @@ class Child:
                 self.process.kill()
                 self.process.wait()
         self._reader.join(STOP_S)
+        if self._lifeline is not None:
+            os.close(self._lifeline)
+            self._lifeline = None
 
     def log_tail(self, lines: int = 15) -> str:
         """Return the end of its log."""

@@ -1,10 +1,14 @@
 """The demo's own processes: what they say is heard, and none outlives the demo; the subscriber gets signed webhooks."""
 
 import json
+import os
+import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from standardwebhooks import Webhook
@@ -41,6 +45,25 @@ def test_a_child_is_heard_told_and_stopped(tmp_path, monkeypatch):
     assert child.ended() is not None
     assert child.log_tail() == "oops"
     child.tell("too late")
+
+
+def test_a_child_ends_with_its_parent_also_when_that_is_killed(tmp_path):
+    (tmp_path / "sleeper.py").write_text(
+        "import os, time, json\nprint(json.dumps({'pid': os.getpid()}), flush=True)\ntime.sleep(60)\n"
+    )
+    parent = (
+        "import sys, time, pathlib; from deploy.demo.processes import Child\n"
+        f"folder = pathlib.Path({str(tmp_path)!r})\n"
+        "Child('sleeper', [], folder / 's', folder / 'log', lambda said: print(said['pid'], flush=True))\n"
+        "time.sleep(60)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}:{os.getcwd()}"}
+    with subprocess.Popen(
+        [sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        child = int(process.stdout.readline())
+        process.kill()
+    wait(lambda: not Path(f"/proc/{child}").exists())
 
 
 @pytest.fixture
