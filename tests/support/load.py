@@ -57,9 +57,7 @@ def with_short_outage(pipeline: Pipeline, outboxes: Path, name: str, fault: Call
                 settle(pipeline, one)
                 return one
             settle_after_long_outage(pipeline, one)
-    raise AssertionError(
-        f"in 3 attempts no outage was shorter than {limit_s:g} s: the machine is too busy"
-    )
+    raise AssertionError(f"in 3 attempts no outage was shorter than {limit_s:g} s: the machine is too busy")
 
 
 def settle_after_long_outage(pipeline: Pipeline, one: Fleet) -> Books:

@@ -5,8 +5,8 @@ The packs are split here anew, without the bridge's code, so that an error there
 
 import math
 from array import array
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -120,3 +120,13 @@ def summary_rows(summary: WindowSummary, tables: Mapping[str, SeriesTable]) -> d
 def transitions(alerts: Iterable[AlertEvent]) -> set[tuple[str, str, str, int, str, int]]:
     """Return alerts without the gateway's name, to compare gateways with equal data."""
     return {(one.device, one.quantity, one.rule_id, one.raised_ms, one.transition, one.window_end_ms) for one in alerts}
+
+
+def difference(got: Sequence[AlertEvent], expected: Mapping[str, AlertEvent]) -> str:
+    """Say how the events differ from the expected ones (by event id), each there once; empty if they don't."""
+    ids = Counter(event.event_id for event in got)
+    missing = transitions(event for key, event in expected.items() if key not in ids)
+    extra = [event.event_id for event in got if event.event_id not in expected]
+    twice = [key for key, count in ids.items() if count > 1]
+    found = {"missing": sorted(missing), "extra": extra, "twice": twice}
+    return ", ".join(f"{len(some)} {what}: {some[:3]}" for what, some in found.items() if some)

@@ -44,7 +44,7 @@ from deploy.books.entries import Entries
 from deploy.local.ports import on_free_ports
 from deploy.local.stack import Stack
 from tests.support.observe import TopicLog, wait_until
-from tests.support.offline import Expected, expect, summary_rows, transitions
+from tests.support.offline import Expected, difference, expect, summary_rows
 from tests.support.traffic import LIMIT_RULES
 
 SHARDS = 4
@@ -193,22 +193,14 @@ class Pipeline:
 
     def check_alerts(self, gateway: str, sent: Sent) -> int:
         """Check that exactly the alerts of a fault-free run are there, each once; return how many."""
-        expected = self.expected(gateway, sent)
-        ids = sorted(expected.alerts)
+        expected = self.expected(gateway, sent).alerts
 
-        def equal() -> bool:
-            return sorted(alert.event_id for alert in self.alerts_of(gateway)) == ids
-
-        def difference() -> str:
-            got = {alert.event_id: alert for alert in self.alerts_of(gateway)}
-            missing = transitions(alert for key, alert in expected.alerts.items() if key not in got)
-            extra = transitions(alert for key, alert in got.items() if key not in expected.alerts)
-            copies = len(self.alerts_of(gateway)) - len(got)
-            return f"{gateway}: missing {sorted(missing)[:3]}, extra {sorted(extra)[:3]}, {copies} twice"
+        def differs() -> str:
+            return difference(self.alerts_of(gateway), expected)
 
         # Sinks commit one after the other: a summary may be visible a moment before its window's alerts.
-        wait_until(equal, 5, f"the {len(ids)} alerts of a fault-free run", difference)
-        return len(ids)
+        wait_until(lambda: not differs(), 5, f"the {len(expected)} alerts of a fault-free run of {gateway}", differs)
+        return len(expected)
 
     def books(self, sent: Mapping[str, Sent], drained: bool = True) -> Books:
         """Close the books over the gateways of `sent`.
