@@ -127,7 +127,8 @@ def test_t06_a_full_queue_is_never_silent_and_loses_nothing(pipeline: Pipeline, 
             assert metric(port, "tidemark_bridge_skipped_packs_total") > 0, "the gap was not seen"
             assert one.resent > 0
             books = pipeline.books(sent_by(one), drained=False)
-            assert not books.violations, books
+            # A pack that found room in the queue passes those before it that found none.
+            assert not books.failures(allow=("out-of-order",)), books
             assert (books.lost, books.in_outboxes) == (0, 0), books
 
 

@@ -129,8 +129,11 @@ def hanging(pipeline: Pipeline, number: int) -> list[Record]:
     began_ms = wait_until(completed, 3, f"checkpoint {number} to be listed")
     uncommitted = TopicLog(pipeline.settings.kafka, WINDOW_SUMMARIES, isolation="read_uncommitted")
     try:
-        committed = {(one.partition, one.offset) for one in pipeline.summaries.poll(0.3).records}
         records = uncommitted.poll(0.3).records
     finally:
         uncommitted.close()
-    return [one for one in records if one.timestamp_ms < began_ms and (one.partition, one.offset) not in committed]
+    # What lies before a committed record and is not committed was aborted by an earlier fault.
+    ends: dict[int, int] = {}
+    for one in pipeline.summaries.poll(0.3).records:
+        ends[one.partition] = max(one.offset, ends.get(one.partition, -1))
+    return [one for one in records if one.timestamp_ms < began_ms and one.offset > ends.get(one.partition, -1)]
