@@ -1,4 +1,4 @@
-"""How the tests run on a build server: property tests draw the same examples each time, so a red build is a change's."""
+"""On a build server, property tests draw the same examples each time, so that a red build is the change's doing."""
 
 import os
 
