@@ -316,15 +316,19 @@ class Bridge:
         for dead in checked.dead:
             self._letter(flight, dead)
         shard = self._shard(flight.gateway)
-        newest = self._heartbeats.newest(shard)
         self.tally.readings += int(checked.times.size)
         self.tally.parts += len(pieces)
         for piece in pieces:
-            needed = self._embedding.needed(flight.gateway, table.id, piece.cell_ms, newest)
+            needed = self._embedding.needed(flight.gateway, table.id, piece.cell_ms, self._newest(shard))
             flight.pending += 1
             carried = table if needed else None
             for record in self._merger.add(shard, piece, table=carried, flight=flight, wall_ms=self._wall_ms):
                 self._close(record)
+
+    def _newest(self, shard: int) -> int | None:
+        """Return the newest stamp that can lie before the next record in a partition; None if it is not known."""
+        written, opened = self._heartbeats.newest(shard), self._merger.newest_ms(shard)
+        return None if written is None else max(written, opened or written)
 
     def _close(self, record: OpenRecord) -> None:
         self.tally.records += 1
@@ -359,8 +363,11 @@ class Bridge:
     def _refuse_parts(self, send: Send, detail: str) -> None:
         """Refuse the readings of one record alone: other parts of their packs lie in other records."""
         record = decode_record(send.value)
-        parts = record.parts if isinstance(record, Readings) else []
-        for part, flight in zip(parts, send.flights, strict=True):
+        if not isinstance(record, Readings):  # A heartbeat carries no one's readings.
+            return
+        for part, flight in zip(record.parts, send.flights, strict=True):
+            # The table that the record may have carried is not in Kafka.
+            self._embedding.forget(part.gateway, part.table, record.cell_ms)
             index = part.index or np.arange(len(part.values) // 8, dtype="<u4").tobytes()
             dead = DeadReadings("rejected", np.frombuffer(index, "<u4").tolist())
             self._letter(flight, dead, detail)

@@ -40,3 +40,7 @@ class Embedding:
         if len(self._done) > MAX_REMEMBERED:
             self._done.popitem(last=False)
         return True
+
+    def forget(self, gateway: str, table: str, cell_ms: int) -> None:
+        """Note that the record that carried the table did not reach Kafka."""
+        self._done.pop((gateway, table, cell_ms), None)

@@ -61,10 +61,15 @@ class Merger:
         self._open: dict[tuple[int, int], OpenRecord] = {}
         self._opened = 0
         self._newest: dict[tuple[int, str], int] = {}
+        self._newest_stamp: dict[int, int] = {}
         self._sizes: dict[str, int] = {}
 
     def __len__(self) -> int:
         return len(self._open)
+
+    def newest_ms(self, shard: int) -> int | None:
+        """Return a bound on the stamps of a partition's records opened so far, of which some may still be open."""
+        return self._newest_stamp.get(shard)
 
     def add(
         self,
@@ -86,6 +91,7 @@ class Merger:
         if record is None:
             self._opened += 1
             record = self._open[key] = OpenRecord(shard, piece.cell_ms, self._opened, wall_ms, piece.earliest_ms)
+            self._newest_stamp[shard] = max(self._newest_stamp.get(shard, 0), piece.earliest_ms)
         self._newest[shard, part.gateway] = record.number
         record.earliest_ms = min(record.earliest_ms, piece.earliest_ms)
         record.parts.append(part)

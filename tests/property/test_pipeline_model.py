@@ -121,9 +121,7 @@ class AnyFaults(RuleBasedStateMachine):
             assert written[reading] + FASTEST_CLOCK_MS >= end + DISORDER_MS - 1
 
 
-# Long until its finding is mended: after a Kafka outage and a broker killed twice, a record reached the job without the
-# series table that its cell's earlier record had carried.
-TestAnyFaults = pytest.mark.long(AnyFaults.TestCase)
+TestAnyFaults = AnyFaults.TestCase
 TestAnyFaults.settings = settings(
     max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )

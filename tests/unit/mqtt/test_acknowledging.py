@@ -3,6 +3,7 @@
 import pytest
 
 from connectors.mqtt.acks import MAX_BEYOND, AckLedger
+from connectors.mqtt.heartbeat import Past
 from connectors.mqtt.messages import Publish
 from connectors.wire.topics import DEAD_LETTERS, READINGS, SERIES_TABLES
 from connectors.wire.versions import to_json, to_msgpack
@@ -181,6 +182,17 @@ def test_a_record_that_kafka_refuses_becomes_letters_for_its_own_readings():
     assert not bench.pubacks
     bench.deliver(DEAD_LETTERS)
     assert bench.pubacks == [1]
+
+
+def test_the_record_after_a_refused_one_carries_the_table():
+    bench = Bench(linger_ms=0, past=Past(newest={0: NOW_MS, 1: NOW_MS}))
+    bench.take_pack(pack(seq=1))
+    (refused,) = bench.sends
+    assert bench.records()[0].tables
+    bench.sends = []
+    bench.core.refused(refused, "too large")
+    bench.take_pack(pack(seq=2))
+    assert bench.records()[0].tables
 
 
 def ledger():

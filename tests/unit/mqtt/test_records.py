@@ -38,6 +38,20 @@ def test_a_record_that_may_be_late_carries_its_table_always():
     assert [len(record.tables) for record in bench.records()] == [1, 1]
 
 
+def test_a_record_behind_an_open_one_that_may_make_it_late_carries_its_table():
+    """What is open goes to Kafka first, with a newer stamp: the watermark may pass the cell in between."""
+    bench = Bench(shards=1)
+    settle_heartbeats(bench)
+    old = bench.now_ms // GRID_MS * GRID_MS
+    bench.take_pack(pack(seq=1, base_ms=old))
+    bench.pass_time(20)
+    bench.take_pack(pack(seq=1, base_ms=old + 2 * GRID_MS), PACKS.replace("gw", "fast"))
+    bench.take_pack(pack(seq=2, base_ms=old))
+    bench.pass_time(20)
+    assert [[part.gateway for part in record.parts] for record in bench.records()] == [["gw"], ["fast"], ["gw"]]
+    assert [len(record.tables) for record in bench.records()] == [1, 1, 1]
+
+
 @pytest.mark.parametrize(("newest", "again"), [(None, True), (19_998, False), (19_999, True), (10_000, False)])
 def test_may_be_late_is_exactly_what_the_job_calls_late(newest, again):
     embedding = Embedding(GRID_MS, 10_000)
