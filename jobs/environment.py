@@ -16,7 +16,8 @@ def settings(options: Options) -> dict[str, str]:
         # checkpoint (their defaults would add a second).
         "pipeline.auto-watermark-interval": "50 ms",
         "python.fn-execution.bundle.time": "10",
-        "python.fn-execution.bundle.size": "1000",
+        # A checkpoint waits until a bundle has been judged, and a window of a large shard takes a tenth of a second.
+        "python.fn-execution.bundle.size": "20",
         "python.execution-mode": "process",
         # Else the workers, which take none of it, would halve what the window operators may buffer.
         "python.fn-execution.memory.managed": "false",

@@ -204,6 +204,10 @@ class StackSettings(Section):
         ["mosquitto", "kafka", "influxd", "flink", "bridge", "influxdb-writer", "notifier", "monitor", "job"],
         description="Which parts `tidemark up` starts; name fewer to use your own clusters for the rest.",
     )
+    short_lived: bool = Field(
+        False,
+        description="Java compiles quickly, not thoroughly: less CPU in the first minutes, a lower ceiling later.",
+    )
     task_slots: Annotated[int, Field(ge=1)] = Field(2, description="Slots of the task manager.")
     kafka_heap_mib: Annotated[int, Field(ge=128)] = Field(512, description="Java heap of Kafka.")
     flink_job_manager_mib: Annotated[int, Field(ge=512)] = Field(1024, description="Memory of the job manager.")

@@ -36,7 +36,7 @@ DEVICES, SERIES, READINGS_PER_WINDOW, DEVICES_PER_GATEWAY = 200, 2, 3, 20
 SITE = "demo"
 FLEET = "building"
 """First part of the simulated gateways' names: `building-001` … lie evenly on the four shards."""
-PARALLELISM = 2
+PARALLELISM = 1
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -180,7 +180,7 @@ def demo_settings(plan: Plan, folder: Path) -> Settings:
         "flink": FlinkSettings(parallelism=PARALLELISM),
         "influxdb": InfluxSettings(series=selected),
         "notifier": NotifierSettings(subscriptions_file=folder / "subscriptions.yaml"),
-        "stack": StackSettings(data=folder, task_slots=PARALLELISM),
+        "stack": StackSettings(data=folder, task_slots=PARALLELISM, short_lived=True),
     }
     defaults = {name: field.get_default() for name, field in Settings.model_fields.items()}
     return Settings(**(defaults | sections))

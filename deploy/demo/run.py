@@ -39,6 +39,11 @@ LEAD_S = 4.0
 no harm up to the disorder bound (9 s), because gateways keep what they read meanwhile."""
 LEAD_SHARE = 0.25
 """A machine that took long to bring up Kafka takes long for the bridge too: this share of it is the lead, if longer."""
+READERS = ("influxd", "influxdb-writer", "notifier", "monitor")
+"""They only read what the job has written, and lose nothing by starting after it: their start would take the CPU that
+the bridge and the job start with."""
+READERS_WAIT_S = 60.0
+"""For the first judgement; should it not come, its absence is found elsewhere."""
 SETTLE_S = 60.0
 """After the last window was judged: for InfluxDB and the subscriber to have the last alerts."""
 STUCK_S = 90.0
@@ -134,18 +139,24 @@ class _Run:
     # Starting
 
     def _start(self) -> None:
-        """Start the stack; as soon as the topics are there, set the clock and start the gateways."""
+        """Start the stack; as soon as the topics are there, set the clock and start the gateways. Readers come last."""
         for name, part in self._stack.parts.items():
-            if TOPICS not in part.needs:
-                continue
-            # Who only reads results waits for the bridge, whose start decides when the first reading is acknowledged.
-            needs = part.needs if name in ("bridge", "job") else (*part.needs, "bridge")
-            self._stack.parts[name] = replace(part, launch=self._after_clock(part.launch), needs=needs)
+            if TOPICS in part.needs:
+                self._stack.parts[name] = replace(part, launch=self._after_clock(part.launch))
         starter = threading.Thread(target=self._go_when_ready, name="go", daemon=True)
         starter.start()
         self._progress.stage = "starting the stack"
-        self._stack.start()
+        wanted = self._stack.settings.stack.parts
+        self._stack.start([name for name in wanted if name not in READERS])
         starter.join()
+        self._wait_for_judgement()
+        self._stack.start([name for name in wanted if name in READERS])
+
+    def _wait_for_judgement(self) -> None:
+        deadline = time.monotonic() + READERS_WAIT_S
+        while self._seen.first_judged_ms is None and time.monotonic() < deadline:
+            self._check_alive()
+            time.sleep(0.1)
 
     def _after_clock(self, launch: Callable[[], Any]) -> Callable[[], Any]:
         """Services read the settings when they start, so the clock is in the file before the first of them does."""

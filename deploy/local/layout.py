@@ -26,6 +26,11 @@ class Layout:
         return self.folder / "run"
 
     @property
+    def class_data(self) -> Path:
+        """Class data that the stack's Java programs write as they end."""
+        return self.run / "class-data"
+
+    @property
     def log(self) -> Path:
         """Logs, one a part."""
         return self.folder / "log"

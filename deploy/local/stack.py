@@ -19,6 +19,7 @@ from typing import Self
 
 from connectors.kit.settings import Settings
 from deploy.local import guard
+from deploy.local.classdata import ClassData
 from deploy.local.effective import effective, part_environment, to_toml, write_private
 from deploy.local.layout import PROJECT, Layout
 from deploy.local.part import Launch, Part
@@ -263,6 +264,7 @@ class Stack:
             if everything:
                 self._stop_supervisor()
                 self._end_orphans()
+                ClassData(self.layout.class_data).adopt()
 
     def _stop_stage(self, parts: list[Part]) -> None:
         states = self._states()

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from deploy.local.flink.client import CONNECTOR
+from deploy.local.flink.distribution import CONNECTOR
 from jobs import sql
 from jobs.environment import settings
 from jobs.options import Options

@@ -21,7 +21,7 @@ from deploy.local.stack import Stack
 
 def short_settings(folder: Path, parts: list[str] | None = None) -> Settings:
     """Return settings with short heartbeats and keep-alives on free ports; nothing is read from the environment."""
-    stack = StackSettings(data=folder, kafka_heap_mib=256)
+    stack = StackSettings(data=folder, kafka_heap_mib=256, short_lived=True)
     return on_free_ports(
         Settings(
             time=TimeSettings(grid_ms=1_000, window_ms=1_000, disorder_ms=3_000),

@@ -14,18 +14,18 @@ from pathlib import Path
 import yaml
 
 from connectors.kit.settings import KafkaSettings, Settings
+from deploy.local.classdata import QUICKLY, ClassData
 from deploy.local.flink.conf import CLIENT_LOG_SETTINGS
-from deploy.local.flink.distribution import Distribution
+from deploy.local.flink.distribution import CONNECTOR, Distribution
 from deploy.local.flink.package import PROJECT
 
-CONNECTOR = PROJECT / "var/parts/flink/flink-sql-connector-kafka-5.0.0-2.2.jar"
 CLIENT_CLASS = "org.apache.flink.client.cli.CliFrontend"
 SHADED_LOGIN = "org.apache.flink.kafka.shaded.org.apache.kafka.common.security"
 JVM_OPTIONS = (
     "-Xmx512m",
     "-XX:+UseSerialGC",
     # The client plans the job once: compiling that code thoroughly costs more than it saves (a third of its time).
-    "-XX:TieredStopAtLevel=1",
+    *QUICKLY,
     "-XX:+IgnoreUnrecognizedVMOptions",
 )
 RUN_LIMIT_S = 300.0
@@ -58,6 +58,10 @@ class Client:
         The workers' Python, on the task managers.
     project
         Whose job it is.
+    has_connector
+        Whether the cluster loads Kafka's connector itself, so that the job need not bring it.
+    classes
+        Java's class data; None for none.
     """
 
     distribution: Distribution
@@ -65,6 +69,8 @@ class Client:
     folder: Path
     python: str = sys.executable
     project: Path = PROJECT
+    has_connector: bool = False
+    classes: ClassData | None = None
 
     def write(self) -> None:
         """Write the client's files."""
@@ -76,6 +82,7 @@ class Client:
             "rest.address": host,
             "rest.port": int(port),
             "python.client.executable": sys.executable,
+            "classloader.resolve-order": "parent-first",
         }
         (self.folder / "config.yaml").write_text(yaml.safe_dump(options, width=10_000))
         (self.folder / "log4j-client.properties").write_text(CLIENT_LOG_SETTINGS)
@@ -85,21 +92,27 @@ class Client:
 
     def run_argv(self, archive: Path, restore: str | None, job: list[str]) -> list[str]:
         """Return `flink run …` as one Java call, without the shell script and the JVM that it starts first."""
+        path = self.distribution.client_class_path(CONNECTOR.parent)
         return [
             str(self.distribution.java),
             *JVM_OPTIONS,
+            *self._class_data(path),
             *self.distribution.java_options(),
             f"-Dlog4j.configurationFile=file:{self.folder / 'log4j-client.properties'}",
             "-classpath",
-            self.distribution.class_path(),
+            path,
             CLIENT_CLASS,
-            *("run", "--detached", "--jarfile", str(CONNECTOR)),
+            *("run", "--detached"),
+            *(() if self.has_connector else ("--jarfile", str(CONNECTOR))),
             *(("--fromSavepoint", restore) if restore else ()),
             *("--python", str(self.project / "jobs/detect.py"), "--pyFiles", str(archive)),
             *("--pyExecutable", self.python, "--pyClientExecutable", sys.executable),
             "--",
             *job,
         ]
+
+    def _class_data(self, path: str) -> tuple[str, ...]:
+        return () if self.classes is None else self.classes.options("client", self.distribution.java, path)
 
     def call(self, argv: list[str], gate: Gate | None = None) -> Called:
         """Run it and return what it printed.

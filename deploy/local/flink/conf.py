@@ -7,6 +7,7 @@ from pathlib import Path
 import yaml
 
 from connectors.kit.settings import Settings
+from deploy.local.classdata import QUICKLY, ClassData
 from deploy.local.flink.distribution import Distribution, find_distribution
 from deploy.local.flink.memory import JobManagerMemory, TaskManagerMemory
 
@@ -76,8 +77,15 @@ class FlinkCommands:
     ports: dict[int, str]
 
 
-def write_flink_conf(settings: Settings, folder: Path) -> FlinkCommands:
+def write_flink_conf(settings: Settings, folder: Path, classes: ClassData) -> FlinkCommands:
     """Write the cluster's settings into `folder`/conf; checkpoints and savepoints go under `folder` too.
+
+    Parameters
+    ----------
+    settings, folder
+        Of the stack, and the cluster's data.
+    classes
+        Java's class data.
 
     Raises
     ------
@@ -94,9 +102,28 @@ def write_flink_conf(settings: Settings, folder: Path) -> FlinkCommands:
     # For `bin/flink` called by hand with this folder as FLINK_CONF_DIR.
     (conf / "log4j-cli.properties").write_text(CLIENT_LOG_SETTINGS)
     task_manager, job_manager = _memory(settings)
+    compiling = QUICKLY if settings.stack.short_lived else ()
+    path = distribution.cluster_class_path()
+
+    def options(program: str, *more: str) -> list[str]:
+        # An archive without the classes of a running job would save half of what it can.
+        shared = classes.options(program, distribution.java, path, write="job" in settings.stack.parts)
+        return [*more, *shared]
+
     return FlinkCommands(
-        job_manager=_command(distribution, conf, job_manager.java_options(), JOB_MANAGER_CLASS, "-XX:+UseSerialGC"),
-        task_manager=_command(distribution, conf, task_manager.java_options(), TASK_MANAGER_CLASS, "-XX:+UseG1GC"),
+        # It does little, and starts thrice as fast.
+        job_manager=_command(
+            distribution,
+            conf,
+            options("jobmanager", "-XX:+UseSerialGC", *QUICKLY, *job_manager.java_options()),
+            JOB_MANAGER_CLASS,
+        ),
+        task_manager=_command(
+            distribution,
+            conf,
+            options("taskmanager", "-XX:+UseG1GC", *compiling, *task_manager.java_options()),
+            TASK_MANAGER_CLASS,
+        ),
         conf=conf,
         rest=settings.flink.rest,
         ports={rest_port(settings): "Flink's web page", settings.stack.flink_rpc_port: "Flink's job manager"},
@@ -130,6 +157,8 @@ def cluster_settings(settings: Settings, folder: Path, distribution: Distributio
         "web.submit.enable": False,
         "web.cancel.enable": False,
         "io.tmp.dirs": str(folder / "tmp"),
+        # The cluster has every jar that the job needs, and shares their classes between runs.
+        "classloader.resolve-order": "parent-first",
         "python.executable": sys.executable,
         "python.client.executable": sys.executable,
         "execution.checkpointing.storage": "filesystem",
@@ -156,16 +185,15 @@ def _memory(settings: Settings) -> tuple[TaskManagerMemory, JobManagerMemory]:
     return TaskManagerMemory(stack.flink_task_manager_mib), JobManagerMemory(stack.flink_job_manager_mib)
 
 
-def _command(distribution: Distribution, conf: Path, memory: list[str], main: str, collector: str) -> Command:
+def _command(distribution: Distribution, conf: Path, options: list[str], main: str) -> Command:
     argv = [
         str(distribution.java),
-        collector,
-        *memory,
+        *options,
         "-XX:+IgnoreUnrecognizedVMOptions",  # an add-exports that a later Java no longer knows
         *distribution.java_options(),
         f"-Dlog4j.configurationFile=file:{conf / 'log4j.properties'}",
         "-classpath",
-        distribution.class_path(),
+        distribution.cluster_class_path(),
         main,
         "--configDir",
         str(conf),

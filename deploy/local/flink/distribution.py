@@ -6,11 +6,20 @@ seconds earlier and its process id is the JVM's.
 
 import os
 import shutil
+import uuid
+import zipfile
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 import yaml
+
+from deploy.local.layout import PARTS_HOME
+
+CONNECTOR = PARTS_HOME / "flink/flink-sql-connector-kafka-5.0.0-2.2.jar"
+PLANNER_LOADER = "flink-table-planner-loader"
+PLANNER = "flink-table-planner.jar"
+"""The planner inside its loader's jar."""
 
 
 class FlinkMissing(Exception):
@@ -28,6 +37,40 @@ class Distribution:
         """Return the jars of `lib/`, flink-dist last, as the scripts order them."""
         jars = sorted(self.home.glob("lib/*.jar"), key=lambda jar: (jar.name.startswith("flink-dist"), jar.name))
         return ":".join(map(str, jars))
+
+    def cluster_class_path(self) -> str:
+        """Return what a job manager and a task manager load: the distribution, its Python jar, and the connector.
+
+        Jars that each job brings along are loaded again for each, and a task manager never forgets the last ones.
+        """
+        extra = [*([CONNECTOR] if CONNECTOR.is_file() else []), *sorted(self.home.glob("opt/flink-python-*.jar"))]
+        return ":".join([*map(str, extra), self.class_path()])
+
+    def client_class_path(self, folder: Path) -> str:
+        """Return what the client loads: as the cluster, with the planner's own jar in place of its loader.
+
+        Classes behind the loader would not be in Java's class data. The jar is unpacked into `folder` once.
+        """
+        planner = self._extract_planner(folder)
+        if planner is None:
+            return self.cluster_class_path()
+        kept = [jar for jar in self.cluster_class_path().split(":") if PLANNER_LOADER not in Path(jar).name]
+        return ":".join([str(planner), *kept])
+
+    def _extract_planner(self, folder: Path) -> Path | None:
+        """Return the planner's own jar; None if there is none, or `folder` belongs to somebody else."""
+        loader = next(iter(self.home.glob(f"lib/{PLANNER_LOADER}-*.jar")), None)
+        if loader is None:
+            return None
+        planner = folder / loader.name.replace(PLANNER_LOADER, "flink-table-planner")
+        if not planner.exists():
+            if not os.access(folder, os.W_OK):
+                return None
+            draft = planner.with_suffix(f".{uuid.uuid4().hex}")
+            with zipfile.ZipFile(loader) as packed, packed.open(PLANNER) as source, draft.open("wb") as target:
+                shutil.copyfileobj(source, target)
+            draft.replace(planner)
+        return planner
 
     def java_options(self) -> list[str]:
         """Return the add-opens of the shipped `env.java.opts.all`, which Flink needs on Java 17."""

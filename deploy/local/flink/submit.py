@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from connectors.kit.settings import Settings
-from deploy.local.flink.client import CONNECTOR, Client, Gate, job_arguments
-from deploy.local.flink.distribution import find_distribution
+from deploy.local.classdata import ClassData
+from deploy.local.flink.client import Client, Gate, job_arguments
+from deploy.local.flink.distribution import CONNECTOR, find_distribution
 from deploy.local.flink.package import PROJECT, package
 from deploy.local.flink.rest import Cluster, ClusterRefused, ClusterUnreachable, Job, first_lines
 from deploy.local.flink.snapshots import forget_others, snapshots
+from deploy.local.layout import Layout
 
 JOB_NAME = "tidemark-detect"
 WORKS_LIMIT_S = 180.0
@@ -306,6 +308,16 @@ def _client(settings: Settings, python: str, project: Path) -> Client:
     if not CONNECTOR.is_file():
         raise SubmitFailed(f"{CONNECTOR} is missing: run make setup")
     folder = settings.stack.data.absolute() / "run" / "flink"
-    client = Client(find_distribution(settings.flink.home), settings, folder, python, project)
+    embedded = is_embedded(settings)
+    client = Client(
+        find_distribution(settings.flink.home),
+        settings,
+        folder,
+        python,
+        project,
+        has_connector=embedded,
+        # The stack keeps what it wrote when it stops.
+        classes=ClassData(Layout(settings.stack.data.absolute()).class_data) if embedded else None,
+    )
     client.write()
     return client

@@ -3,11 +3,15 @@
 import threading
 
 from connectors.kit.settings import Settings
+from deploy.local.classdata import ClassData
 from deploy.local.flink.conf import FlinkCommands, write_flink_conf
 from deploy.local.health import check_http, check_task_managers
 from deploy.local.layout import Layout
 from deploy.local.part import Launch, Part
 from deploy.local.ports import PortUse, split_address
+
+STOP_S = 40.0
+"""They end in a second; the first time they write their class data, which takes some ten on a busy machine."""
 
 
 def flink_parts(settings: Settings, layout: Layout) -> list[Part]:
@@ -22,7 +26,7 @@ def flink_parts(settings: Settings, layout: Layout) -> list[Part]:
     def commands() -> FlinkCommands:
         with lock:
             if not written:
-                written.append(write_flink_conf(settings, layout.data("flink")))
+                written.append(write_flink_conf(settings, layout.data("flink"), ClassData(layout.class_data)))
             return written[0]
 
     job_manager = Part(
@@ -35,11 +39,13 @@ def flink_parts(settings: Settings, layout: Layout) -> list[Part]:
             PortUse("stack.flink_rpc_port", host, settings.stack.flink_rpc_port),
         ),
         stage=2,
+        stop_s=STOP_S,
     )
     task_manager = Part(
         name="taskmanager",
         launch=lambda: Launch(tuple((command := commands().task_manager).argv), command.env),
         check=lambda: check_task_managers(rest, layout.pid_file("taskmanager")),
         stage=2,
+        stop_s=STOP_S,
     )
     return [job_manager, task_manager]

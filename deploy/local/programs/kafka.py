@@ -8,6 +8,7 @@ import uuid
 from pathlib import Path
 
 from connectors.kit.settings import Settings
+from deploy.local.classdata import QUICKLY, ClassData
 from deploy.local.effective import write_private
 from deploy.local.health import check_kafka
 from deploy.local.layout import PARTS_HOME, Layout
@@ -15,8 +16,6 @@ from deploy.local.part import Launch, Part
 from deploy.local.ports import PortUse, split_address
 
 JARS = PARTS_HOME / "kafka"
-ARCHIVE = PARTS_HOME / "kafka.jsa"
-"""Class data that Java shares between runs; halves the work of a start. Java ignores it if it doesn't fit."""
 FORMAT_TIMEOUT_S = 60
 """Formatting takes two seconds; a Java that hangs must not hang `up`."""
 
@@ -84,9 +83,8 @@ def class_path() -> str:
     return os.pathsep.join(sorted(map(str, JARS.glob("*.jar"))))
 
 
-def java_argv(*options: str) -> tuple[str, ...]:
-    """Return Java with the flags that every start of Kafka's programs shares."""
-    shared = (f"-XX:SharedArchiveFile={ARCHIVE}",) if ARCHIVE.exists() else ()
+def java_argv(shared: tuple[str, ...], *options: str) -> tuple[str, ...]:
+    """Return Java with the flags that every start of Kafka's programs shares, and its class data's."""
     quiet = ("-Xlog:disable", "-Xlog:all=error:stderr")
     return (java(), "-XX:+UseSerialGC", *quiet, *shared, *options, "-cp", class_path())
 
@@ -98,7 +96,7 @@ def kafka_part(settings: Settings, layout: Layout) -> Part:
     config, logs = layout.config("kafka.properties"), layout.config("kafka-log4j2.properties")
     return Part(
         name="kafka",
-        launch=lambda: _launch(settings, config, logs, layout.data("kafka")),
+        launch=lambda: _launch(settings, layout, config, logs),
         check=lambda: check_kafka(settings.kafka),
         address=f"{host}:{port}",
         ports=(
@@ -110,20 +108,27 @@ def kafka_part(settings: Settings, layout: Layout) -> Part:
     )
 
 
-def _launch(settings: Settings, config: Path, logs: Path, data: Path) -> Launch:
+def _launch(settings: Settings, layout: Layout, config: Path, logs: Path) -> Launch:
     host, port = split_address(settings.kafka.bootstrap)
+    data, classes = layout.data("kafka"), ClassData(layout.class_data)
     values = {"host": host, "port": port, "controller": settings.stack.kafka_controller_port, "data": data}
     write_private(config, CONFIGURATION.format(**values))
     write_private(logs, LOG_CONFIGURATION)
     if not (data / "meta.properties").exists():
-        _format(config, logs)
+        _format(shared(classes, write=False), config, logs)
     heap = f"-Xmx{settings.stack.kafka_heap_mib}m"
-    argv = java_argv(heap, "-XX:+ExitOnOutOfMemoryError", f"-Dlog4j2.configurationFile={logs}")
-    return Launch((*argv, "kafka.Kafka", str(config)))
+    compiling = QUICKLY if settings.stack.short_lived else ()
+    options = (heap, *compiling, "-XX:+ExitOnOutOfMemoryError", f"-Dlog4j2.configurationFile={logs}")
+    return Launch((*java_argv(shared(classes), *options), "kafka.Kafka", str(config)))
 
 
-def _format(config: Path, logs: Path) -> None:
-    argv = java_argv("-XX:TieredStopAtLevel=1", f"-Dlog4j2.configurationFile={logs}")
+def shared(classes: ClassData, *, write: bool = True) -> tuple[str, ...]:
+    """Return Java's options for Kafka's class data."""
+    return classes.options("kafka", Path(java()), class_path(), write=write)
+
+
+def _format(shared: tuple[str, ...], config: Path, logs: Path) -> None:
+    argv = java_argv(shared, *QUICKLY, f"-Dlog4j2.configurationFile={logs}")
     tool = ("kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id()}", "-c", str(config))
     result = subprocess.run(
         (*argv, *tool), capture_output=True, text=True, timeout=FORMAT_TIMEOUT_S, start_new_session=True, check=False

@@ -37,7 +37,7 @@ def service_parts(settings: Settings, layout: Layout) -> list[Part]:
             name="job",
             launch=lambda: Launch((sys.executable, "-m", "deploy.local.flink.keeper")),
             check=lambda: check_job(settings.flink.rest),
-            needs=("jobmanager", TOPICS),
+            # None: it plans the job while the cluster and the topics are still on their way, and waits for them itself.
             stage=0,
             stop_s=60.0,  # it stops the job with a savepoint; without one, the newest checkpoint is there
             start_s=600.0,

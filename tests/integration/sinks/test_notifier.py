@@ -90,7 +90,6 @@ def ids(events: list[AlertEvent]) -> set[str]:
     return {event.event_id for event in events}
 
 
-@pytest.mark.long  # not yet steady on a busy machine
 def test_every_channel_gets_every_event_once(stack: Stack, tmp_path: Path) -> None:
     events = [alert(number, "gw-all") for number in range(12)]
     heard = subscriber(stack, "alerts/gw-all")
@@ -233,19 +232,24 @@ def test_mail_4xx_is_retried_5xx_is_dead_and_seen(stack: Stack, tmp_path: Path) 
         assert SECRET.encode() not in file.read_bytes()
 
 
-@pytest.mark.long  # not yet steady on a busy machine
 def test_an_offline_broker_is_waited_for(stack: Stack, tmp_path: Path) -> None:
+    """The broker keeps the last one for who subscribes later: nobody could, before it is back."""
     events = [alert(number, "gw-offline") for number in range(3)]
-    subscribe(tmp_path, "{name: bus, match: {gateway: gw-offline}, channel: {type: mqtt, topic: alerts/offline}}")
+    channel = "{type: mqtt, topic: alerts/offline, retain: true}"
+    subscribe(tmp_path, f"{{name: bus, match: {{gateway: gw-offline}}, channel: {channel}}}")
     stack.stop(["mosquitto"])
     try:
         with notifier(stack, tmp_path, retry_s="[1, 1, 1, 2, 2, 5, 5, 5, 5, 5]") as service:
             publish(stack.settings.kafka, alert_records(events))
             eventually(lambda: service.metric("tidemark_notifier_attempts_total") >= 1, "an attempt", service.log)
+            assert service.metric("tidemark_notifier_ended_total") == 0
             stack.start(["mosquitto"])
+            eventually(lambda: service.metric("tidemark_notifier_ended_total") == 3, "the publishes", service.log)
+            assert service.metric("tidemark_notifier_dead") == 0
             heard = subscriber(stack, "alerts/offline")
-            eventually(lambda: len(heard.messages) == 3, "publishes", service.log)
+            eventually(lambda: heard.messages, "the retained one", service.log)
             heard.close()
+            assert json.loads(heard.messages[-1])["id"] in ids(events)
     finally:
         stack.start(["mosquitto"])
 
