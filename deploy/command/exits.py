@@ -19,6 +19,7 @@ _EXPECTED = {
     "deploy.local.flink.rest.ClusterRefused": EXIT_FAILURE,
     "deploy.local.flink.rest.ClusterUnreachable": EXIT_UNREACHABLE,
     "deploy.local.flink.submit.SubmitFailed": EXIT_FAILURE,
+    "deploy.records.record.RecordsError": EXIT_FAILURE,
     "connectors.kit.settings.SettingsError": EXIT_USAGE,
     "connectors.rules.load.RulesError": EXIT_USAGE,
     "connectors.kit.service.Unreachable": EXIT_UNREACHABLE,

@@ -13,6 +13,7 @@ from deploy.local.flink.distribution import FlinkMissing
 from deploy.local.flink.rest import ClusterRefused, ClusterUnreachable
 from deploy.local.flink.submit import StateRefused
 from deploy.local.stack import StackError
+from deploy.records.record import RecordsError
 
 
 @pytest.mark.parametrize(
@@ -20,6 +21,7 @@ from deploy.local.stack import StackError
     [
         (CommandFailed(""), 1),
         (StackError(""), 1),
+        (RecordsError(""), 1),
         (FlinkMissing(""), 1),
         (StateRefused(""), 1),
         (ClusterRefused(""), 1),
