@@ -1,13 +1,15 @@
 """What the writer counts."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram
+
+from connectors.kit.metrics import new_registry
 
 
 class Metrics:
     """The writer's metrics, in a registry of their own."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
+        self.registry = new_registry()
         self.records = Counter("tidemark_influxdb_records", "Kafka records taken.", ["topic"], registry=self.registry)
         self.points = Counter("tidemark_influxdb_points", "Points written.", registry=self.registry)
         self.duplicates = Counter(

@@ -30,15 +30,27 @@ class Section(BaseModel):
 
 
 class TimeSettings(Section):
-    """Event time."""
+    """Event time: when readings were taken, by the clocks of the devices."""
 
-    grid_ms: Annotated[int, Field(ge=100)] = Field(10_000, description="Cell of the event-time grid.")
-    window_ms: Annotated[int, Field(ge=100)] = Field(10_000, description="Window: a whole number of cells.")
-    disorder_ms: Milliseconds = Field(10_000, description="How far a gateway may lag behind its partition's others.")
-    future_limit_ms: Milliseconds = Field(
-        300_000, description="A reading further ahead of its receipt is dead-lettered."
+    grid_ms: Annotated[int, Field(ge=100)] = Field(
+        10_000,
+        description="Length of a cell: event time is cut into cells, and no Kafka record crosses the edge of one.",
     )
-    skew_limit_ms: Milliseconds = Field(300_000, description="A clock further off than this is an alert of its own.")
+    window_ms: Annotated[int, Field(ge=100)] = Field(
+        10_000, description="Length of a window, in which each series is judged once: a whole number of cells."
+    )
+    disorder_ms: Milliseconds = Field(
+        10_000,
+        description="How far a gateway may lag behind the others of its shard before its readings count as late; "
+        "alerts wait for so long.",
+    )
+    future_limit_ms: Milliseconds = Field(
+        300_000,
+        description="A reading stamped further ahead of its receipt becomes a dead letter: its clock is wrong.",
+    )
+    skew_limit_ms: Milliseconds = Field(
+        300_000, description="A gateway whose clock is further off than this raises the alert `clock-skew`."
+    )
 
     @model_validator(mode="after")
     def _on_the_grid(self) -> Self:
@@ -49,13 +61,15 @@ class TimeSettings(Section):
 
 
 class ClockSettings(Section):
-    """The injected clock; with speed 1 and no origin it is the machine's."""
+    """The clock that event time is compared with. Leave it alone but for replays: by default it is the machine's."""
 
     origin_ms: int | None = Field(
-        None, description="What the clock shows at `started_at_ms`; none is the machine's clock."
+        None, description="What the clock shows at `started_at_ms`, ms since 1970; none is the machine's clock."
     )
-    started_at_ms: int = Field(0, description="Wall time at which the clock shows `origin_ms`.")
-    speed: Annotated[float, Field(gt=0)] = Field(1.0, description="How many times as fast as the machine's clock.")
+    started_at_ms: int = Field(0, description="Machine's time at which it shows `origin_ms`, ms since 1970.")
+    speed: Annotated[float, Field(gt=0)] = Field(
+        1.0, description="How many times as fast it runs as the machine's clock."
+    )
 
     def build(self) -> Clock:
         """Return the clock."""
@@ -65,7 +79,7 @@ class ClockSettings(Section):
 
 
 class MqttSettings(Section):
-    """The MQTT broker."""
+    """The MQTT broker that gateways publish to."""
 
     host: str = Field("127.0.0.1", description="Broker's host.")
     port: Port = Field(18830, description="Broker's port.")
@@ -73,10 +87,14 @@ class MqttSettings(Section):
     password: SecretStr = Field(SecretStr(""), description="Password, better given as password_file.")
     password_file: Path | None = Field(None, description="File that holds the password.")
     tls: bool = Field(False, description="Whether to connect by TLS (1.2 or later).")
-    ca_file: Path | None = Field(None, description="CA certificates; none means the system's.")
-    keepalive_s: Annotated[int, Field(ge=1)] = Field(30, description="Finds a dead connection after 1.5 times this.")
-    reconnect_min_s: Annotated[float, Field(gt=0)] = Field(1.0, description="First delay before a reconnect.")
-    reconnect_max_s: Annotated[float, Field(gt=0)] = Field(30.0, description="Longest delay before a reconnect.")
+    ca_file: Path | None = Field(None, description="PEM file of the CA certificates to trust; none means the system's.")
+    keepalive_s: Annotated[int, Field(ge=1)] = Field(
+        30, description="How often the connection is tried; a dead one is found after 1.5 times this."
+    )
+    reconnect_min_s: Annotated[float, Field(gt=0)] = Field(
+        1.0, description="Wait before the first reconnect; it doubles with each,"
+    )
+    reconnect_max_s: Annotated[float, Field(gt=0)] = Field(30.0, description="up to this.")
 
     def secret(self) -> str:
         """Return the password, from its file where one is named."""
@@ -84,20 +102,22 @@ class MqttSettings(Section):
 
 
 class KafkaSettings(Section):
-    """Kafka."""
+    """Kafka, which holds all readings, alerts and rules."""
 
-    bootstrap: str = Field("127.0.0.1:19092", description="Bootstrap servers, comma-separated.")
+    bootstrap: str = Field("127.0.0.1:19092", description="Brokers to begin with, `host:port`, comma-separated.")
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
-        "PLAINTEXT", description="Protocol."
+        "PLAINTEXT", description="How to connect: with TLS (SSL) or without, and with a log-in (SASL) or without."
     )
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
-        "SCRAM-SHA-512", description="SASL mechanism."
+        "SCRAM-SHA-512", description="How the log-in is proved, where security_protocol has SASL."
     )
-    username: str = Field("", description="SASL user name.")
-    password: SecretStr = Field(SecretStr(""), description="SASL password, better given as password_file.")
+    username: str = Field("", description="User name of the log-in.")
+    password: SecretStr = Field(SecretStr(""), description="Password, better given as password_file.")
     password_file: Path | None = Field(None, description="File that holds the password.")
-    ca_file: Path | None = Field(None, description="CA certificates; none means the system's.")
-    replication: Annotated[int, Field(ge=1)] = Field(1, description="Replicas of each topic when created.")
+    ca_file: Path | None = Field(None, description="PEM file of the CA certificates to trust; none means the system's.")
+    replication: Annotated[int, Field(ge=1)] = Field(
+        1, description="Copies that Kafka keeps of each topic it creates; at most its number of brokers."
+    )
 
     def secret(self) -> str:
         """Return the password, from its file where one is named."""
@@ -105,45 +125,67 @@ class KafkaSettings(Section):
 
 
 class TopicSettings(Section):
-    """How Kafka's topics are created."""
+    """How Kafka's topics are created. What exists is left as it is."""
 
-    shards: Annotated[int, Field(ge=1, le=1024)] = Field(32, description="Partitions of readings; fixed when created.")
-    keep_everything: bool = Field(False, description="No retention at all: for replays of old data on an old clock.")
+    shards: Annotated[int, Field(ge=1, le=1024)] = Field(
+        32,
+        description="Partitions of the readings topic: how widely judging can be spread. Fixed when it is created.",
+    )
+    keep_everything: bool = Field(
+        False, description="Kafka deletes nothing, however old: for replays of old data, whose stamps are old too."
+    )
 
 
 class BridgeSettings(Section):
-    """The MQTT → Kafka bridge."""
+    """The bridge, which carries readings from MQTT to Kafka and acknowledges them to the gateways."""
 
-    client_id: str = Field("tidemark-bridge", description="MQTT client id, one a bridge: its session hangs on it.")
+    client_id: str = Field(
+        "tidemark-bridge",
+        description="MQTT client id; the broker keeps what this client has missed, so it stays the same.",
+    )
     max_inflight: Annotated[int, Field(ge=20, le=65535)] = Field(
-        1000, description="Messages not yet in Kafka; the broker sends no more than this, which bounds memory."
+        1000, description="The broker sends at most so many messages that are not yet in Kafka, which bounds memory."
     )
     table_hold_ms: Milliseconds = Field(
-        5_000, description="How long a pack waits for its series table before it is dead."
+        5_000, description="How long a pack waits for the table that names its series before it becomes a dead letter."
     )
     linger_ms: Milliseconds = Field(20, description="How long small packs wait to share a Kafka record.")
     record_bytes: Annotated[int, Field(ge=1024)] = Field(262_144, description="A record is closed at this size.")
-    payload_bytes: Annotated[int, Field(ge=1024)] = Field(65_536, description="A larger MQTT payload is dead-lettered.")
-    ack_packs: Annotated[int, Field(ge=1)] = Field(16, description="A gateway's ack is sent after so many packs,")
+    payload_bytes: Annotated[int, Field(ge=1024)] = Field(
+        65_536, description="A larger MQTT payload becomes a dead letter."
+    )
+    ack_packs: Annotated[int, Field(ge=1)] = Field(
+        16, description="A gateway is told what is in Kafka after so many packs,"
+    )
     ack_ms: Milliseconds = Field(1_000, description="or after so long, whichever comes first.")
     heartbeat_grace_ms: Milliseconds = Field(
         30_000,
-        description="No heartbeat for so long after a reconnect, so that a backlog isn't made late by our own clock.",
+        description="After a reconnect event time waits so long for what gateways kept meanwhile, or it were late.",
     )
-    last_heartbeat_ms: int | None = Field(None, description="No heartbeat is stamped later: the end of a replay.")
-    metrics_port: int = Field(19101, description="Port of /metrics, /healthz and /readyz.")
+    last_heartbeat_ms: int | None = Field(
+        None, description="Where a replay ends, event time, ms since 1970: the bridge moves time on no further."
+    )
+    metrics_port: int = Field(19101, description="Loopback port of /metrics, /healthz and /readyz.")
 
 
 class FlinkSettings(Section):
     """The Flink cluster and the job."""
 
-    rest: str = Field("127.0.0.1:18081", description="REST address of the job manager.")
-    parallelism: Annotated[int, Field(ge=1)] = Field(2, description="Subtasks of each operator.")
-    checkpoint_ms: Annotated[int, Field(ge=100)] = Field(
-        1_000, description="Checkpoint interval: alerts are visible after it."
+    rest: str = Field("127.0.0.1:18081", description="Address of the job manager's REST interface and web page.")
+    parallelism: Annotated[int, Field(ge=1)] = Field(
+        2, description="How many workers judge side by side; needs as many task slots."
     )
-    delivery: Literal["exactly-once", "low-latency"] = Field("exactly-once", description="Of alert events.")
-    home: Path | None = Field(None, description="Flink's distribution; none means the one in PyPI's apache-flink.")
+    checkpoint_ms: Annotated[int, Field(ge=100)] = Field(
+        1_000, description="How often the job saves its state. With exactly-once, alerts become visible at each save."
+    )
+    delivery: Literal["exactly-once", "low-latency"] = Field(
+        "exactly-once",
+        description="exactly-once: an alert is visible after the next checkpoint; low-latency: at once, but after a "
+        "failure perhaps again, with the same id.",
+    )
+    home: Path | None = Field(
+        None, description="Folder of Flink's distribution; none means the one in PyPI's apache-flink."
+    )
 
 
 class InfluxSettings(Section):
@@ -159,15 +201,18 @@ class InfluxSettings(Section):
         "tidemark", description="Bucket (2.x); database, or database/retention policy (1.8)."
     )
     series: list[str] = Field(
-        ["*"], description="Globs of `site/gateway/device/quantity`: whose summaries are written."
+        ["*"], description="Globs of `site/gateway/device/quantity`: the series whose windows are written, too."
     )
-    batch_points: Annotated[int, Field(ge=1, le=100_000)] = Field(5_000, description="Points a write, at most.")
+    batch_points: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        5_000, description="Points that one write holds, at most."
+    )
     linger_ms: Milliseconds = Field(250, description="How long records gather before they are written.")
     timeout_ms: Annotated[int, Field(ge=100)] = Field(10_000, description="A write without an answer is tried again.")
     table_wait_ms: Milliseconds = Field(
-        10_000, description="How long an unknown series table is awaited before its windows are dead-lettered."
+        10_000,
+        description="How long windows wait for the table that names their series before they become dead letters.",
     )
-    metrics_port: int = Field(19102, description="Port of /metrics, /healthz and /readyz.")
+    metrics_port: int = Field(19102, description="Loopback port of /metrics, /healthz and /readyz.")
 
     def secret(self) -> str:
         """Return the token, from its file where one is named."""
@@ -175,29 +220,32 @@ class InfluxSettings(Section):
 
 
 class NotifierSettings(Section):
-    """The notifier."""
+    """The notifier, which tells subscribers of alerts."""
 
     subscriptions_file: Path = Field(Path("subscriptions.yaml"), description="Who gets what, by which channel.")
-    database: Path = Field(Path("var/data/notifier/outbox.sqlite"), description="The outbox.")
+    database: Path = Field(
+        Path("var/data/notifier/outbox.sqlite"),
+        description="SQLite file of what is still to be delivered, and of what was.",
+    )
     retry_s: list[Annotated[float, Field(ge=0)]] = Field(
         [5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400],
         description="Seconds before the second attempt, the third, and so on; then a notification is dead.",
     )
-    metrics_port: int = Field(19103, description="Port of /metrics, /healthz and /readyz.")
+    metrics_port: int = Field(19103, description="Loopback port of /metrics, /healthz and /readyz.")
 
 
 class MonitorSettings(Section):
-    """The monitor, which raises system alerts."""
+    """The monitor, which raises alerts about Tidemark itself."""
 
     interval_ms: Annotated[int, Field(ge=100)] = Field(5_000, description="How often it looks.")
     patience_ms: Milliseconds = Field(
-        60_000, description="How long something may stand still; it may recover by itself."
+        60_000, description="How long something may stand still before that is an alert: it may recover by itself."
     )
-    metrics_port: int = Field(19104, description="Port of /metrics, /healthz and /readyz.")
+    metrics_port: int = Field(19104, description="Loopback port of /metrics, /healthz and /readyz.")
 
 
 class StackSettings(Section):
-    """The embedded stack."""
+    """The embedded stack: what `tidemark up` starts on this machine."""
 
     data: Path = Field(Path("var"), description="Where the stack keeps data, logs and its own files.")
     parts: list[str] = Field(
@@ -208,13 +256,22 @@ class StackSettings(Section):
         False,
         description="Java compiles quickly, not thoroughly: less CPU in the first minutes, a lower ceiling later.",
     )
-    task_slots: Annotated[int, Field(ge=1)] = Field(2, description="Slots of the task manager.")
+    task_slots: Annotated[int, Field(ge=1)] = Field(
+        2, description="How many workers the embedded Flink has room for; at least flink.parallelism."
+    )
     kafka_heap_mib: Annotated[int, Field(ge=128)] = Field(512, description="Java heap of Kafka.")
     flink_job_manager_mib: Annotated[int, Field(ge=512)] = Field(1024, description="Memory of the job manager.")
     flink_task_manager_mib: Annotated[int, Field(ge=1024)] = Field(2048, description="Memory of the task manager.")
-    kafka_controller_port: Port = Field(19093, description="Kafka's controller.")
-    flink_rpc_port: Port = Field(16123, description="The job manager's RPC port, where task managers find it.")
-    influx_rpc_port: Port = Field(18088, description="InfluxDB's back-up port.")
+    kafka_controller_port: Port = Field(19093, description="Port on which the embedded Kafka talks to itself.")
+    flink_rpc_port: Port = Field(16123, description="Port where Flink's task manager finds the job manager.")
+    flink_metrics_port: Annotated[int, Field(ge=0, le=65534)] = Field(
+        0,
+        description="Port of the embedded Flink's own metrics for Prometheus, and the next port; 0 for none. Flink "
+        "serves them on every address of the machine, not on loopback alone.",
+    )
+    influx_rpc_port: Port = Field(
+        18088, description="Port for back-ups of the embedded InfluxDB (`influxd backup -host`)."
+    )
     influx_retention_days: Annotated[int, Field(ge=0)] = Field(
         400, description="How long the embedded InfluxDB keeps points, by event time; 0 keeps them for ever."
     )

@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
-from prometheus_client import Gauge
 
 from connectors.kit.kafka import consumer, producer
 from connectors.kit.metrics import serve_metrics
@@ -13,7 +12,8 @@ from connectors.kit.service import Service, Unreachable
 from connectors.kit.settings import Settings
 from connectors.monitor.conditions import Conditions, Limits, Observation
 from connectors.monitor.flink import look
-from connectors.monitor.standing import SEVERITY, Standing
+from connectors.monitor.metrics import Metrics
+from connectors.monitor.standing import Standing
 from connectors.wire.alert import AlertEvent, headers
 from connectors.wire.topics import ALERT_EVENTS, READINGS, WINDOW_SUMMARIES
 from connectors.wire.versions import WireError, from_json, to_json
@@ -24,8 +24,6 @@ KAFKA_SECONDS = 5.0
 
 DELIVERY_SECONDS = 10.0
 """How long a transition may take to reach Kafka before the look that found it counts as failed and is repeated."""
-
-FINDINGS = Gauge("tidemark_monitor_findings", "Whether a system alert stands", ["rule"])
 
 
 def body(service: Service) -> None:
@@ -38,12 +36,12 @@ def body(service: Service) -> None:
     except KafkaException as error:
         raise Unreachable(f"Kafka at {settings.kafka.bootstrap}: {error}") from error
     writer = producer(settings.kafka)
-    server = serve_metrics(settings.monitor.metrics_port, lambda: True)
+    metrics = Metrics()
+    server = serve_metrics(settings.monitor.metrics_port, lambda: True, metrics.registry)
     while not service.stop.wait(settings.monitor.interval_ms / 1000):
         seen = observe(reader, settings, time.time_ns() // 1_000_000)
         findings = conditions.judge(seen)
-        for rule in SEVERITY:
-            FINDINGS.labels(rule).set(any(finding.rule_id == rule for finding in findings))
+        metrics.show(seen, findings)
         for event in standing.update(findings, seen.wall_ms):
             service.log.warning("system alert", rule=event.rule_id, transition=event.transition, detail=event.detail)
             append(writer, event)

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import paho.mqtt.client as mqtt
-from prometheus_client import CollectorRegistry
 from prometheus_client.registry import Collector
 
 from connectors.kit.kafka import producer
-from connectors.kit.metrics import serve_metrics
+from connectors.kit.metrics import new_registry, serve_metrics
 from connectors.kit.service import Service
 from connectors.kit.settings import Settings
 from connectors.mqtt.core import Bridge, Options
@@ -105,7 +104,7 @@ class BridgeService:
     def run(self) -> None:
         """Bridge until the service is to stop, then drain."""
         settings = self._service.settings
-        registry = CollectorRegistry()
+        registry = new_registry()
         metrics = BridgeMetrics(
             self.core,
             now_ms=self._clock.now_ms,

@@ -1,13 +1,15 @@
 """What the notifier counts."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram
+
+from connectors.kit.metrics import new_registry
 
 
 class Metrics:
     """The notifier's metrics, in a registry of their own."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
+        self.registry = new_registry()
         self.events = Counter("tidemark_notifier_events", "Alert events taken in.", registry=self.registry)
         self.repeats = Counter(
             "tidemark_notifier_repeats", "Notifications that were in the outbox already.", registry=self.registry

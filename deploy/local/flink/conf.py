@@ -13,6 +13,7 @@ from deploy.local.flink.memory import JobManagerMemory, TaskManagerMemory
 
 JOB_MANAGER_CLASS = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
 TASK_MANAGER_CLASS = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
+REPORTER_CLASS = "org.apache.flink.metrics.prometheus.PrometheusReporterFactory"
 
 LOG_SETTINGS = """\
 # Written by Tidemark. Standard output is the log; who starts the program keeps and rotates it.
@@ -126,7 +127,8 @@ def write_flink_conf(settings: Settings, folder: Path, classes: ClassData) -> Fl
         ),
         conf=conf,
         rest=settings.flink.rest,
-        ports={rest_port(settings): "Flink's web page", settings.stack.flink_rpc_port: "Flink's job manager"},
+        ports={rest_port(settings): "Flink's web page", settings.stack.flink_rpc_port: "Flink's job manager"}
+        | dict.fromkeys(metrics_ports(settings), "Flink's metrics"),
     )
 
 
@@ -177,7 +179,23 @@ def cluster_settings(settings: Settings, folder: Path, distribution: Distributio
         "restart-strategy.exponential-delay.reset-backoff-threshold": "2 min",
         **task_manager.settings(),
         **job_manager.settings(),
+        **_reporter(settings),
     }
+
+
+def metrics_ports(settings: Settings) -> tuple[int, ...]:
+    """Return the ports of Flink's own metrics: the two programs take one each, whoever comes first the first."""
+    port = settings.stack.flink_metrics_port
+    return (port, port + 1) if port else ()
+
+
+def _reporter(settings: Settings) -> dict[str, object]:
+    """Return the settings of Flink's Prometheus reporter. It takes no address to listen on, so it is off by default."""
+    ports = metrics_ports(settings)
+    if not ports:
+        return {}
+    prefix = "metrics.reporter.prometheus"
+    return {f"{prefix}.factory.class": REPORTER_CLASS, f"{prefix}.port": f"{ports[0]}-{ports[-1]}"}
 
 
 def _memory(settings: Settings) -> tuple[TaskManagerMemory, JobManagerMemory]:

@@ -4,7 +4,7 @@ import threading
 
 from connectors.kit.settings import Settings
 from deploy.local.classdata import ClassData
-from deploy.local.flink.conf import FlinkCommands, write_flink_conf
+from deploy.local.flink.conf import FlinkCommands, metrics_ports, write_flink_conf
 from deploy.local.health import check_http, check_task_managers
 from deploy.local.layout import Layout
 from deploy.local.part import Launch, Part
@@ -37,6 +37,7 @@ def flink_parts(settings: Settings, layout: Layout) -> list[Part]:
         ports=(
             PortUse("flink.rest", host, port),
             PortUse("stack.flink_rpc_port", host, settings.stack.flink_rpc_port),
+            *(PortUse("stack.flink_metrics_port", host, number) for number in metrics_ports(settings)),
         ),
         stage=2,
         stop_s=STOP_S,

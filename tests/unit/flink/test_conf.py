@@ -7,7 +7,7 @@ import yaml
 from connectors.kit.settings import FlinkSettings, Settings, StackSettings
 from deploy.local.classdata import ClassData
 from deploy.local.flink import distribution
-from deploy.local.flink.conf import FlinkCommands, write_flink_conf
+from deploy.local.flink.conf import REPORTER_CLASS, FlinkCommands, write_flink_conf
 from deploy.local.flink.distribution import FlinkMissing, find_distribution, find_java
 
 
@@ -38,6 +38,26 @@ def test_everything_listens_on_loopback_and_at_the_settings_ports(tmp_path: Path
     assert written["taskmanager.numberOfTaskSlots"] == 3
     assert written["web.submit.enable"] is False
     assert set(commands.ports) == {1234, 2345}
+
+
+def test_flinks_metrics_are_served_only_where_a_port_is_named(tmp_path: Path, home: Path) -> None:
+    flink = FlinkSettings(home=home)
+    quiet = write(Settings(flink=flink), tmp_path / "quiet")
+    assert "metrics.reporter" not in (quiet.conf / "config.yaml").read_text()
+    commands = write(Settings(flink=flink, stack=StackSettings(flink_metrics_port=3456)), tmp_path)
+    written = yaml.safe_load((commands.conf / "config.yaml").read_text())
+    assert {key: value for key, value in written.items() if key.startswith("metrics.")} == {
+        "metrics.reporter.prometheus.factory.class": "org.apache.flink.metrics.prometheus.PrometheusReporterFactory",
+        "metrics.reporter.prometheus.port": "3456-3457",
+    }
+    assert {3456, 3457} <= set(commands.ports)
+
+
+def test_the_distribution_holds_the_reporter_that_is_named() -> None:
+    (jar,) = find_distribution().home.glob("plugins/metrics-prometheus/flink-metrics-prometheus-*.jar")
+    with zipfile.ZipFile(jar) as content:
+        factories = content.read("META-INF/services/org.apache.flink.metrics.reporter.MetricReporterFactory").decode()
+    assert REPORTER_CLASS in factories.splitlines()
 
 
 def test_checkpoints_are_durable_and_beside_the_data(tmp_path: Path, home: Path) -> None:
