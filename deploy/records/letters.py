@@ -105,7 +105,7 @@ def letter_text(record: Record, letter: DeadLetter, series_of: SeriesOf = no_tab
     facts = {name: whole[name] for name in COLUMNS} | {"series": ", ".join(whole["series"])}
     said = [f"{name:<9} {printable(str(value))}" for name, value in facts.items() if value not in ("", 0, [])]
     said += ["", f"{len(letter.payload)} bytes as they came", *hexdump(letter.payload, most)]
-    if whole["decoded"] is not None:
+    if whole["decoded"] not in (None, ""):
         said += ["", f"decoded ({whole['form']})", *_pretty(whole["form"], whole["decoded"])]
     return "\n".join(said)
 

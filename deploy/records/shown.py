@@ -55,8 +55,8 @@ def shown_text(row: Row) -> str:
     if row["key"] is not None:
         said.append(f"key={_word(row['key'])}")
     said += [f"{printable(name)}={_word(value)}" for name, value in row["headers"].items()]
-    return " ".join(said) + "\n    " + compact(row["value"])
+    return " ".join(said) + "\n    " + printable(compact(row["value"]))
 
 
 def _word(value: object) -> str:
-    return printable(value) if isinstance(value, str) else compact(value)
+    return printable(value) if isinstance(value, str) else printable(compact(value))

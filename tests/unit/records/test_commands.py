@@ -9,7 +9,9 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from confluent_kafka import KafkaError
 
+from connectors.kit.settings import KafkaSettings
 from connectors.wire.alert import AlertEvent
 from connectors.wire.ledger import DeadLetter, LateReadings
 from connectors.wire.pack import Pack
@@ -196,6 +198,60 @@ def test_a_kafka_that_is_not_there_ends_with_three(run: Run, monkeypatch: pytest
     assert "does not answer" in err
 
 
+class Scripted:
+    """A consumer that gives the records of these offsets, and then the partition's end."""
+
+    def __init__(self, offsets: list[int]) -> None:
+        self.offsets = offsets
+
+    def assign(self, places: list[object]) -> None:
+        pass
+
+    def poll(self, timeout: float) -> "Given":
+        return Given(self.offsets.pop(0)) if self.offsets else Given(-1)
+
+
+class Given:
+    def __init__(self, at: int) -> None:
+        self.at = at
+
+    def error(self) -> object:
+        end = type("End", (), {"code": lambda _: KafkaError._PARTITION_EOF})
+        return end() if self.at < 0 else None
+
+    def offset(self) -> int:
+        return self.at
+
+    def topic(self) -> str:
+        return DEAD_LETTERS
+
+    def partition(self) -> int:
+        return 0
+
+    def timestamp(self) -> tuple[int, int]:
+        return (1, 5)
+
+    def value(self) -> bytes:
+        return b""
+
+    key = value
+
+    def headers(self) -> None:
+        return None
+
+
+@pytest.mark.parametrize(
+    ("there", "expected"),
+    [([0, 1, 2, 3], [0, 1, 2]), ([0, 1, 3, 4], [0, 1]), ([0, 1, 5], [0, 1]), ([0], [0]), ([3], []), ([], [])],
+)
+def test_a_block_ends_where_it_should_though_offsets_have_gaps(
+    kafka: MockKafka, monkeypatch: pytest.MonkeyPatch, there: list[int], expected: list[int]
+) -> None:
+    with Reader(KafkaSettings(bootstrap=kafka.bootstrap)) as reader, monkeypatch.context() as patch:
+        patch.setattr(reader, "_consumer", Scripted(there))
+        assert [record.place.offset for record in reader.block(DEAD_LETTERS, 0, 0, 3)] == expected
+
+
 class Timed:
     """Answers for a consumer whose topic has two partitions, of which one is older than asked."""
 
@@ -215,8 +271,6 @@ class Timed:
 def test_since_begins_at_the_first_record_that_can_be_of_that_time(
     kafka: MockKafka, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from connectors.kit.settings import KafkaSettings
-
     with Reader(KafkaSettings(bootstrap=kafka.bootstrap)) as reader:
         monkeypatch.setattr(reader, "_consumer", Timed())
         assert reader.spans(DEAD_LETTERS, 500) == {0: (7, 10), 1: (10, 10)}

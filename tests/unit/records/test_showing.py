@@ -8,9 +8,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from connectors.wire.alert import AlertEvent
 from connectors.wire.ledger import DeadLetter, LateReadings
 from connectors.wire.pack import Pack
-from connectors.wire.topics import DEAD_LETTERS, LATE_READINGS
+from connectors.wire.topics import ALERT_EVENTS, DEAD_LETTERS, LATE_READINGS
 from connectors.wire.versions import to_json, to_msgpack
 from deploy.records import late
 from deploy.records.export import export_letter
@@ -19,6 +20,8 @@ from deploy.records.hexdump import hexdump
 from deploy.records.letters import COLUMNS, letter_object, letter_row, letter_text, open_letter, row_text
 from deploy.records.output import csv_line, lines
 from deploy.records.record import Place, Record, parse_id
+from deploy.records.shown import shown as any_record
+from deploy.records.shown import shown_text
 from deploy.records.subjects import no_tables
 from tests.support.samples import CELL_MS, SAMPLES
 
@@ -88,6 +91,17 @@ def test_what_a_device_sent_drives_neither_terminal_nor_spreadsheet() -> None:
     assert cells["gateway"] == "'@gw"
     assert "\x1b" not in line
     assert "\n" not in line
+
+
+def test_a_record_of_any_topic_drives_no_terminal() -> None:
+    hostile = "\x1b[2J\x9b2J\nforged"
+    event = msgspec.structs.replace(SAMPLES[AlertEvent], detail=hostile, device=hostile)
+    one = Record(
+        Place(ALERT_EVENTS, 0, 1), CELL_MS, to_json(event), hostile.encode(), (("ce_source", hostile.encode()),)
+    )
+    text = shown_text(any_record(one))
+    assert len(text.splitlines()) == 2
+    assert all(char.isprintable() for char in text.replace("\n", ""))
 
 
 def test_json_lines_hold_what_was_sent_unchanged() -> None:
