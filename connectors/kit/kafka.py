@@ -54,6 +54,9 @@ def consumer(kafka: KafkaSettings, group: str, **overrides: Any) -> Consumer:
         "enable.auto.offset.store": False,
         "auto.offset.reset": "earliest",
         "enable.partition.eof": False,
+        # A service that was killed is missed for so long, and its successor waits as long (the default is 45 s).
+        "session.timeout.ms": 10_000,
+        "heartbeat.interval.ms": 3_000,
         # Bounds what a consumer that fell behind holds in memory.
         "queued.max.messages.kbytes": 65_536,
     }

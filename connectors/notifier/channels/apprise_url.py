@@ -11,6 +11,11 @@ from connectors.notifier.subscriptions import AppriseChannel
 _SMTP_CODE = re.compile(r"(?:\(|refused: )([45]\d\d)\b")
 """Apprise says only whether it worked; the mail server's answer stands in its log, as Python's smtplib words it."""
 
+MAIL = "E-Mail"
+"""Apprise's name of the service. It would send a mail each 5.5 s, so that a storm of 100 alerts took ten minutes; a
+mail server that is too busy says so, and the outbox tries again later. Other services have limits, which Apprise keeps.
+"""
+
 
 class AppriseSender:
     """Sends through one Apprise URL."""
@@ -29,6 +34,9 @@ class AppriseSender:
         asset = apprise.AppriseAsset(app_id="Tidemark", app_desc="Tidemark alerts", storage_mode="memory")
         self._apprise: Any = apprise.Apprise(asset=asset)
         self._is_known = bool(self._apprise.add(spec.url))
+        for service in self._apprise:
+            if service.service_name == MAIL:
+                service.request_rate_per_sec = 0
 
     def send(self, message: Message) -> Outcome:
         """Send a notification."""
