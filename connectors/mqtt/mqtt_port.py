@@ -163,6 +163,22 @@ class MqttPort:
         client = self._client
         return None if client is None else client.publish(topic, payload, qos=1, retain=retain)
 
+    def settle(self, wait_s: float) -> bool:
+        """Return, at the latest after `wait_s`, whether the broker has taken all acknowledgements sent so far.
+
+        It takes packets in order, so it has when it acknowledges a last publish. To one that closes its connection
+        before that, it can't answer: it then throws away what it has not read, and delivers those messages again.
+        """
+        client = self._client
+        if client is None or self._live is None:
+            return False
+        last = client.publish(echo_topic(self._client_id), b"", qos=1)
+        try:
+            last.wait_for_publish(wait_s)
+        except RuntimeError:  # The connection broke meanwhile.
+            return False
+        return last.is_published()
+
     def stop(self, wait_s: float) -> None:
         """Disconnect behind what was sent, keeping the session, and wait for the network thread at most so long."""
         client = self._client

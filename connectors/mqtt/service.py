@@ -35,8 +35,8 @@ ASLEEP_SECONDS = 5.0
 DRAIN_SECONDS = 6.0
 """How long Kafka may take to deliver what is left at a stop; with the rest of the drain it stays under 10 s."""
 
-LEAVE_SECONDS = 2.0
-"""How long the broker may take for the last acknowledgements and the disconnect."""
+LEAVE_SECONDS = 1.5
+"""How long the broker may take for the last acknowledgements, and then for the disconnect."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,8 @@ class BridgeService:
             tally=self.core.tally,
             now=time.monotonic,
         )
-        self._inbox: queue.SimpleQueue[Message | Link] = queue.SimpleQueue()
+        # No SimpleQueue: a signal while its `get` waits with a timeout can make it wait for ever (CPython 3.11).
+        self._inbox: queue.Queue[Message | Link] = queue.Queue()
         # Room for all that the broker may send unacknowledged; beyond it (QoS 0) the socket waits.
         self._room = 2 * settings.bridge.max_inflight
         self._taking = True
@@ -197,7 +198,8 @@ class BridgeService:
                 break
         self.core.flush(_wall_ms())
         self._act()
-        self._log.info("drained", left=self.core.inflight, kafka_pending=self._kafka.pending())
+        settled = self._mqtt.settle(LEAVE_SECONDS)
+        self._log.info("drained", left=self.core.inflight, kafka_pending=self._kafka.pending(), settled=settled)
 
     def _turn_out(self) -> None:
         """Forget what came and was not taken: it is not acknowledged, so the broker keeps it."""

@@ -35,7 +35,7 @@ def names_on_all_shards(prefix: str, shards: int, each: int = 1) -> list[str]:
     return [name for names in found.values() for name in names]
 
 
-@dataclass
+@dataclass(repr=False)
 class Fleet:
     """Gateways with real device clients, each producing its own data set.
 

@@ -49,7 +49,7 @@ from tests.support.traffic import LIMIT_RULES
 
 SHARDS = 4
 WINDOW_MS = 1_000
-DISORDER_MS = 5_000
+DISORDER_MS = 8_000
 KEEPALIVE_S = 2
 DRAIN_S = 40.0
 """From the last reading to its judgement: the disorder bound, a checkpoint, and what a busy machine adds."""
@@ -71,7 +71,7 @@ def pipeline_settings(folder: Path) -> Settings:
             flink=FlinkSettings(parallelism=2, checkpoint_ms=500),
             influxdb=InfluxSettings(series=["*"]),
             notifier=NotifierSettings(subscriptions_file=folder / "subscriptions.yaml"),
-            stack=StackSettings(data=folder),
+            stack=StackSettings(data=folder, short_lived=True),
         )
     )
 

@@ -50,7 +50,12 @@ class Side:
         broker, metrics = free_ports(2)
         mqtt = settings.mqtt.model_copy(update={"port": broker})
         bridge = settings.bridge.model_copy(
-            update={"client_id": f"side-{folder.name[-20:]}", "metrics_port": metrics, "last_heartbeat_ms": 0}
+            update={
+                "client_id": f"side-{folder.name[-20:]}",
+                "metrics_port": metrics,
+                "last_heartbeat_ms": 0,
+                "max_inflight": inflight,
+            }
         )
         self.settings = settings.model_copy(update={"mqtt": mqtt, "bridge": bridge})
         self._broker: subprocess.Popen[bytes] | None = None
@@ -60,11 +65,8 @@ class Side:
         self._folder.mkdir(parents=True, exist_ok=True)
         write_private(self._folder / "settings.toml", to_toml(self.settings))
         queued, inflight = self._queue
-        config = self._folder / "mosquitto.conf"
-        config.write_text(CONFIGURATION.format(port=self.settings.mqtt.port, queued=queued, inflight=inflight))
-        with (self._folder / "mosquitto.log").open("wb") as log:
-            self._broker = subprocess.Popen([find_mosquitto(), "-c", str(config)], stdout=log, stderr=log)
-        wait_until(lambda: check_mqtt("127.0.0.1", self.settings.mqtt.port) is None, UP_S, "the second broker")
+        self._config.write_text(CONFIGURATION.format(port=self.settings.mqtt.port, queued=queued, inflight=inflight))
+        self.start_broker()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -72,6 +74,21 @@ class Side:
             if process is not None and process.poll() is None:
                 process.kill()
                 process.wait()
+
+    @property
+    def _config(self) -> Path:
+        return self._folder / "mosquitto.conf"
+
+    def start_broker(self) -> None:
+        """Start the broker; it remembers nothing of an earlier life."""
+        with (self._folder / "mosquitto.log").open("ab") as log:
+            self._broker = subprocess.Popen([find_mosquitto(), "-c", str(self._config)], stdout=log, stderr=log)
+        wait_until(lambda: check_mqtt("127.0.0.1", self.settings.mqtt.port) is None, UP_S, "the second broker")
+
+    def kill_broker(self) -> None:
+        assert self._broker is not None
+        self._broker.kill()
+        self._broker.wait(UP_S)
 
     def start_bridge(self, *arguments: str) -> None:
         """Start `python -m <arguments>` as the bridge (the real one by default) and wait until it is ready."""

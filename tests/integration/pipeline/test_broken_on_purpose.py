@@ -59,7 +59,6 @@ def test_a_dropped_record_is_caught(pipeline: Pipeline, outboxes: Path) -> None:
     assert 0 < books.lost < books.sent
 
 
-@pytest.mark.long  # not yet steady on a busy machine
 def test_a_copy_under_a_new_number_is_caught(pipeline: Pipeline, outboxes: Path) -> None:
     books = run(pipeline, outboxes, "doubling", BROKEN, "duplicate")
     assert "invented" in faults(books)

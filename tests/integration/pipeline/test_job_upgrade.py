@@ -13,7 +13,7 @@ from tests.support.load import load, settle
 from tests.support.observe import wait_until
 from tests.support.pipeline import Pipeline
 
-pytestmark = [pytest.mark.integration, pytest.mark.long]  # not yet steady on a busy machine
+pytestmark = pytest.mark.integration
 
 
 def changed_project(folder: Path, file: str, old: str, new: str) -> Path:
