@@ -44,6 +44,13 @@ class Broker:
     reconnect_max_s: float = 30.0
 
 
+def tls_context(broker: Broker) -> ssl.SSLContext:
+    """Return what TLS demands of the broker: version 1.2, a certificate of its CA, the right name. Raises `OSError`."""
+    context = ssl.create_default_context(cafile=str(broker.ca_file) if broker.ca_file else None)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
 @dataclass(frozen=True)
 class Will:
     """What the broker says for a gateway that vanished."""
@@ -123,9 +130,7 @@ class Link:
         if broker.username:
             self._client.username_pw_set(broker.username, broker.password)
         if broker.tls:
-            context = ssl.create_default_context(cafile=str(broker.ca_file) if broker.ca_file else None)
-            context.minimum_version = ssl.TLSVersion.TLSv1_2
-            self._client.tls_set_context(context)
+            self._client.tls_set_context(tls_context(broker))
         self._client.on_connect = self._guarded(self._on_connect)
         self._client.on_disconnect = self._guarded(self._on_disconnect)
         self._client.on_subscribe = self._guarded(self._on_subscribe)

@@ -32,6 +32,8 @@ class Mosquitto:
             lines.append("user root")
         if not any(line.startswith("max_queued_messages") for line in lines):
             lines.append("max_queued_messages 100000")
+        # It must stand before whatever it is about; the sort keeps the order of the others.
+        lines.sort(key=lambda line: not line.startswith("per_listener_settings"))
         self._config.write_text("\n".join(lines) + "\n")
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
