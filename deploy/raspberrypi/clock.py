@@ -69,8 +69,8 @@ class BoardClock:
     boot_id: Callable[[], str] = field(default=lambda: _BOOT_ID.read_text().strip())
     _known: bool = False
 
-    def usable(self) -> bool:
-        """Whether readings may be stamped now."""
+    def usable(self, *, remember: bool = True) -> bool:
+        """Whether readings may be stamped now; `remember` writes the marker if that is news."""
         if self.wall_ms() < EARLIEST_MS:
             return False
         if self._known or self.trust:
@@ -79,7 +79,8 @@ class BoardClock:
             self._known = True
         elif self.synchronised():
             self._known = True
-            self._mark()
+            if remember:
+                self._mark()
         return self._known
 
     def offset_ms(self) -> int:

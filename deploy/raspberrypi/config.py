@@ -22,7 +22,7 @@ Port = Annotated[int, Meta(ge=1, le=65535, extra={"mend": "give a port from 1 to
 Period = Annotated[float, Meta(ge=0.1, le=3600, extra={"mend": "give seconds from 0.1 to 3600"})]
 Seconds = Annotated[float, Meta(gt=0, le=3600, extra={"mend": "give seconds above 0, up to 3600"})]
 Packs = Annotated[int, Meta(ge=100, le=10_000_000, extra={"mend": "give a number from 100 to 10000000"})]
-Rounds = Annotated[int, Meta(ge=0, le=100_000, extra={"mend": "give a number from 0 to 100000"})]
+Rounds = Annotated[int, Meta(ge=0, le=5_000, extra={"mend": "give a number from 0 to 5000"})]
 Keepalive = Annotated[int, Meta(ge=1, le=3600, extra={"mend": "give seconds from 1 to 3600"})]
 OneWireId = Annotated[
     str,

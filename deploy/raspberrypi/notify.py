@@ -3,9 +3,12 @@
 The protocol is a datagram a message; the packages that wrap it have had no release for years.
 """
 
+import logging
 import os
 import socket
 from collections.abc import Mapping
+
+_LOG = logging.getLogger("tidemark.pi")
 
 
 class Notifier:
@@ -40,5 +43,9 @@ class Notifier:
             return
         # A leading @ stands for the abstract namespace's zero byte.
         address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as datagrams:
-            datagrams.sendto(message.encode(), address)
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as datagrams:
+                datagrams.sendto(message.encode(), address)
+        except OSError as error:
+            # Readings matter more; if systemd stays deaf, its watchdog decides.
+            _LOG.warning("systemd can't be told %s: %s", message.partition("\n")[0], error)

@@ -2,16 +2,19 @@
 
 import logging
 import threading
+from pathlib import Path
 from random import Random
 
 from connectors.kit.clock import WallClock
+from deploy.raspberrypi.checked import Problem
 from deploy.raspberrypi.clock import BoardClock
-from deploy.raspberrypi.config import Config
+from deploy.raspberrypi.config import Config, ConfigError
 from deploy.raspberrypi.notify import Notifier
 from deploy.raspberrypi.rounds import Rounds, Waiting
 from deploy.raspberrypi.secret import read_password
 from deploy.raspberrypi.wiring import Wiring
 from simulators.device import Broker, Device, DeviceLoop, DeviceOptions, OutboxError
+from simulators.device.link import tls_context
 from simulators.device.sender import SendLimits
 
 _LOG = logging.getLogger("tidemark.pi")
@@ -27,7 +30,7 @@ class AgentFailed(Exception):
 
 
 def broker_of(config: Config) -> Broker:
-    """Return how to reach the broker. Raises `SecretError`."""
+    """Return how to reach the broker, its password read from its file. Raises `SecretError`."""
     mqtt = config.mqtt
     return Broker(
         host=mqtt.host,
@@ -42,11 +45,24 @@ def broker_of(config: Config) -> Broker:
     )
 
 
+def _check_tls(broker: Broker) -> None:
+    if not broker.tls:
+        return
+    try:
+        tls_context(broker)
+    except OSError as error:
+        why = f"can't be used ({error.strerror or error})"
+        mend = "put the certificate of the CA there, in PEM form, readable by the user that runs tidemark-pi"
+        raise ConfigError(Path("config"), [Problem("mqtt.ca_file", repr(str(broker.ca_file)), why, mend)]) from error
+
+
 class Agent:
     """One gateway on a board.
 
     Raises
     ------
+    ConfigError
+        If the CA's certificates can't be used: found out now, and not with each attempt to connect.
     SecretError
         If the password can't be used.
     OutboxError
@@ -62,6 +78,8 @@ class Agent:
         seed: int | None = None,
     ) -> None:
         self.config, self._notifier = config, notifier
+        broker = broker_of(config)
+        _check_tls(broker)
         self._clock: BoardClock = wiring.clock(config)
         self.rounds = Rounds(wiring.sensors(config), self._clock.elapsed_ms)
         self._waiting = Waiting(config.clock.hold_rounds, self.rounds.tally)
@@ -74,7 +92,7 @@ class Agent:
             ledger=outbox.ledger,
             limit_packs=outbox.limit_packs,
         )
-        self.device = Device(options, broker_of(config), WallClock(), Random(seed))  # noqa: S311 - spreads reconnects
+        self.device = Device(options, broker, WallClock(), Random(seed))  # noqa: S311 - spreads reconnects
         self._loop = DeviceLoop([self.device])
         self._sending = False
         self._refused = ""

@@ -38,6 +38,11 @@ def test_a_network_that_goes_away_later_changes_nothing(tmp_path: Path) -> None:
     assert board.clock(tmp_path).usable(), "a restart of the process in the same boot"
 
 
+def test_a_look_leaves_no_marker(tmp_path: Path) -> None:
+    assert Board(synchronised=True).clock(tmp_path).usable(remember=False)
+    assert not (tmp_path / "marker").exists()
+
+
 def test_the_next_boot_begins_anew(tmp_path: Path) -> None:
     board = Board(synchronised=True)
     assert board.clock(tmp_path).usable()

@@ -22,6 +22,11 @@ def test_systemd_hears(tmp_path: Path, abstract: bool) -> None:
         assert notifier.watchdog_s == 30.0
 
 
+def test_a_deaf_systemd_ends_no_readings(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    Notifier({"NOTIFY_SOCKET": str(tmp_path / "none")}).alive("well")
+    assert "can't be told WATCHDOG=1" in caplog.text
+
+
 @pytest.mark.parametrize(
     "environ", [{}, {"WATCHDOG_USEC": "0"}, {"WATCHDOG_USEC": "x"}, {"WATCHDOG_USEC": "1000", "WATCHDOG_PID": "1"}]
 )
