@@ -125,7 +125,7 @@ class BoardThrottling:
             return None
         for file in sorted(self._root.glob(_FIRMWARE)):
             return parse_throttled(file.read_text(errors="replace"))
-        raise FileNotFoundError("neither vcgencmd nor the hwmon device rpi_volt is there; is this a Raspberry Pi?")
+        raise FileNotFoundError("neither vcgencmd nor the hwmon device rpi_volt is there")
 
     def _alarm(self) -> int:
         file = self._alarm_file()
@@ -142,4 +142,4 @@ class BoardThrottling:
 
 
 def _reason(error: OSError) -> Reason:
-    return "not-allowed" if isinstance(error, PermissionError) else "gone"
+    return "not-allowed" if isinstance(error, PermissionError) else "not-offered"

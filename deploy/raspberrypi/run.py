@@ -109,6 +109,8 @@ class Agent:
         try:
             self.device.declare(self.rounds.table)
             self._round()
+            if not self._sending:
+                _LOG.warning("the clock is not synchronised: readings wait in memory and nothing is sent until it is")
             self._notifier.ready()
             self._work(stop)
         finally:

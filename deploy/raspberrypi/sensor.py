@@ -5,7 +5,16 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 Reason = Literal[
-    "gone", "crc", "power-on-value", "out-of-range", "not-ready", "wrong-chip", "no-bus", "not-allowed", "unreadable"
+    "gone",
+    "crc",
+    "power-on-value",
+    "out-of-range",
+    "not-ready",
+    "wrong-chip",
+    "no-bus",
+    "not-offered",
+    "not-allowed",
+    "unreadable",
 ]
 """Why there is no reading; a closed set, so that they can be counted."""
 
@@ -17,6 +26,7 @@ MENDS: dict[Reason, str] = {
     "not-ready": "it had not measured yet; if this stays, look at its supply",
     "wrong-chip": "the chip at that address is another one; a BMP280, often sold as BME280, has no humidity",
     "no-bus": "switch the bus on (raspi-config, Interface Options, I2C or 1-Wire) and reboot",
+    "not-offered": "this is no Raspberry Pi, or its system lacks it: set board.temperature or board.throttling to false",
     "not-allowed": "add the user that runs tidemark-pi to the groups i2c and video, and restart the service",
     "unreadable": "this is no answer that the sensor's data sheet knows; look at its wiring, or replace it",
 }

@@ -28,7 +28,7 @@ def throttling(root: Path, answer: str | Exception | None = None) -> dict[str, f
 def test_temperature(tmp_path: Path) -> None:
     assert BoardTemperature(BOARD, "board").read() == [Value("temperature", 48.312)]
     file = tmp_path / "sys/class/thermal/thermal_zone0/temp"
-    for text, reason in ((None, "gone"), ("", "unreadable"), ("hot\n", "unreadable"), ("-274000\n", "out-of-range")):
+    for text, reason in ((None, "not-offered"), ("", "unreadable"), ("hot\n", "unreadable"), ("-274000\n", "out-of-range")):
         if text is not None:
             put(file, text)
         (found,) = BoardTemperature(tmp_path, "board").read()
@@ -60,7 +60,7 @@ def test_old_kernels_have_a_file_with_all_of_them(tmp_path: Path) -> None:
 
 
 def test_no_pi_and_nonsense(tmp_path: Path) -> None:
-    assert throttling(tmp_path) == {"under-voltage": "gone"}
+    assert throttling(tmp_path) == {"under-voltage": "not-offered"}
     assert throttling(BOARD, 'error=1 error_msg="Command not registered"') == {"under-voltage": "unreadable"}
 
 
