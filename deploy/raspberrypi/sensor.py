@@ -26,7 +26,7 @@ MENDS: dict[Reason, str] = {
     "not-ready": "it had not measured yet; if this stays, look at its supply",
     "wrong-chip": "the chip at that address is another one; a BMP280, often sold as BME280, has no humidity",
     "no-bus": "switch the bus on (raspi-config, Interface Options, I2C or 1-Wire) and reboot",
-    "not-offered": "this is no Raspberry Pi, or its system lacks it: set board.temperature or board.throttling to false",
+    "not-offered": "no Raspberry Pi, or its system lacks it: set board.temperature or board.throttling to false",
     "not-allowed": "add the user that runs tidemark-pi to the groups i2c and video, and restart the service",
     "unreadable": "this is no answer that the sensor's data sheet knows; look at its wiring, or replace it",
 }

@@ -28,7 +28,8 @@ def throttling(root: Path, answer: str | Exception | None = None) -> dict[str, f
 def test_temperature(tmp_path: Path) -> None:
     assert BoardTemperature(BOARD, "board").read() == [Value("temperature", 48.312)]
     file = tmp_path / "sys/class/thermal/thermal_zone0/temp"
-    for text, reason in ((None, "not-offered"), ("", "unreadable"), ("hot\n", "unreadable"), ("-274000\n", "out-of-range")):
+    cases = ((None, "not-offered"), ("", "unreadable"), ("hot\n", "unreadable"), ("-274000\n", "out-of-range"))
+    for text, reason in cases:
         if text is not None:
             put(file, text)
         (found,) = BoardTemperature(tmp_path, "board").read()
