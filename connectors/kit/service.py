@@ -58,6 +58,9 @@ def run_service(name: str, body: Callable[[Service], None]) -> NoReturn:
     try:
         log.info("started")
         body(service)
+    except SettingsError as error:  # A file that the settings name, and that the body could not use.
+        log.error("settings", detail=str(error))
+        sys.exit(EXIT_SETTINGS)
     except Unreachable as error:
         log.error("unreachable", detail=str(error))
         sys.exit(EXIT_UNREACHABLE)

@@ -95,6 +95,10 @@ class MqttSettings(Section):
         1.0, description="Wait before the first reconnect; it doubles with each,"
     )
     reconnect_max_s: Annotated[float, Field(gt=0)] = Field(30.0, description="up to this.")
+    mappings_file: Path | None = Field(
+        None,
+        description="What devices publish in a form of their own, and what it means; `tidemark discover` proposes one.",
+    )
 
     def secret(self) -> str:
         """Return the password, from its file where one is named."""

@@ -15,13 +15,14 @@ from connectors.mqtt.check import DeadReadings, Refused, check, check_shape
 from connectors.mqtt.dropping import DROPPED_TOPIC, DropWatch
 from connectors.mqtt.embedding import Embedding
 from connectors.mqtt.heartbeat import Heartbeats, Past
+from connectors.mqtt.intake import Intake
 from connectors.mqtt.letters import readings_letter, refused_letter
 from connectors.mqtt.line import Line
 from connectors.mqtt.merge import Merger, OpenRecord
 from connectors.mqtt.messages import Effect, Entry, Flight, Message, Puback, Publish, Send
 from connectors.mqtt.payloads import read_pack, read_status, whole
 from connectors.mqtt.skew import Active, SkewWatch, alert_record
-from connectors.mqtt.split import Origin, split
+from connectors.mqtt.split import Origin, Piece, split
 from connectors.mqtt.tables import Hold, TableStore, read_table, table_json
 from connectors.mqtt.tally import Tally
 from connectors.wire.alert import AlertEvent
@@ -77,6 +78,8 @@ class Bridge:
         Returns a new unguessable text; an echo is known by it, so nobody else can move event time.
     tables, past, skewed
         From Kafka: series tables, heartbeats and stamps, clock alerts that stand.
+    intake
+        Takes the messages of devices that speak a form of their own; None where there are no mappings.
     """
 
     def __init__(
@@ -86,6 +89,8 @@ class Bridge:
         tables: TableStore | None = None,
         past: Past | None = None,
         skewed: dict[str, Active] | None = None,
+        *,
+        intake: Intake | None = None,
     ) -> None:
         self.options = options
         self.effects: deque[Effect] = deque()
@@ -95,6 +100,7 @@ class Bridge:
         self.skew = SkewWatch(options.skew_limit_ms, skewed)
         self.echo_topic = echo_topic(options.client_id)
         self._nonce = nonce
+        self._intake = intake or Intake()
         self._line = Line()
         self._acks = AckLedger(options.ack_packs, options.ack_ms)
         self._hold = Hold(options.table_hold_ms)
@@ -219,6 +225,9 @@ class Bridge:
             self._refuse(flight, Refused("malformed", detail, flight.boot, flight.seq))
 
     def _route(self, message: Message, flight: Flight) -> None:
+        if not message.topic.startswith(f"{ROOT}/"):
+            self._take_mapped(message, flight)
+            return
         topic = parse_gateway_topic(message.topic)
         if topic is None or max(len(topic.site), len(topic.gateway)) > MAX_NAME:
             self.tally.messages["other"] += 1
@@ -226,14 +235,17 @@ class Bridge:
         flight.site, flight.gateway = topic.site, topic.gateway
         kind = topic.kind if (topic.kind == "series") == bool(topic.rest) else "other"
         self.tally.messages[kind if kind in ("packs", "series", "status") else "other"] += 1
-        if len(message.payload) > self.options.payload_bytes:
-            raise Refused("too-large", f"{len(message.payload)} bytes; at most {self.options.payload_bytes}")
+        self._check_size(message)
         if kind == "packs":
             self._take_pack(message, flight)
         elif kind not in ("series", "status"):
             raise Refused("unknown-topic", message.topic[:200])
         elif message.payload:  # An empty one clears what was retained, and says nothing to us.
             self._take_series(message, flight, topic.rest) if kind == "series" else self._take_status(message, flight)
+
+    def _check_size(self, message: Message) -> None:
+        if len(message.payload) > self.options.payload_bytes:
+            raise Refused("too-large", f"{len(message.payload)} bytes; at most {self.options.payload_bytes}")
 
     def _take_echo(self, message: Message, entry: Entry) -> None:
         self.tally.messages["echo"] += 1
@@ -250,6 +262,7 @@ class Bridge:
         try:
             pack = read_pack(message.payload, flight.site, flight.gateway)
             flight.boot, flight.seq = pack.boot, pack.seq
+            flight.key = (flight.site, flight.gateway, flight.boot, flight.seq)
             if self._is_redelivery(flight):
                 return
             self._start(flight, oldest)
@@ -257,6 +270,7 @@ class Bridge:
         except Refused as refused:
             if refused.boot and refused.seq and not flight.seq:
                 flight.boot, flight.seq = refused.boot, refused.seq
+                flight.key = (flight.site, flight.gateway, flight.boot, flight.seq)
                 self._start(flight, oldest)
             raise
         table = self.tables.get(pack.table)
@@ -267,15 +281,19 @@ class Bridge:
         self._write(pack, flight, table)
 
     def _start(self, flight: Flight, oldest: int | None) -> None:
-        self._open.setdefault((flight.site, flight.gateway, flight.boot, flight.seq), flight)
+        self._depart(flight)
         self.tally.skipped += self._acks.seen((flight.site, flight.gateway, flight.boot), flight.seq, oldest)
+
+    def _depart(self, flight: Flight) -> None:
+        if flight.key is not None:
+            self._open.setdefault(flight.key, flight)
 
     def _is_redelivery(self, flight: Flight) -> bool:
         """Whether an earlier connection delivered the same message, still on its way: it then waits with that one.
 
         Otherwise each reconnect while Kafka is away would add all that is unacknowledged once more.
         """
-        first = self._open.get((flight.site, flight.gateway, flight.boot, flight.seq))
+        first = None if flight.key is None else self._open.get(flight.key)
         entry = flight.entries[0]
         if first is None or first.entries[-1].generation >= entry.generation:
             return False
@@ -296,10 +314,13 @@ class Bridge:
         table = read_table(message.payload, named)
         if not self.tables.add(table):
             return
-        self._send(Send(SERIES_TABLES, table_json(table), key=table.id.encode(), flights=(flight,)))
+        self._send_table(table, flight)
         for held in self._hold.release(table.id):
             self._guard(held.flight, partial(self._write, held.pack, held.flight, table))
             self._unhold(held.flight)
+
+    def _send_table(self, table: SeriesTable, flight: Flight) -> None:
+        self._send(Send(SERIES_TABLES, table_json(table), key=table.id.encode(), flights=(flight,)))
 
     def _take_status(self, message: Message, flight: Flight) -> None:
         status = read_status(message.payload)
@@ -315,10 +336,14 @@ class Bridge:
         pieces = split(origin, pack, checked, self.options.grid_ms)
         for dead in checked.dead:
             self._letter(flight, dead)
-        shard = self._shard(flight.gateway)
         self.tally.readings += int(checked.times.size)
+        self._put(flight, [(piece, table) for piece in pieces])
+
+    def _put(self, flight: Flight, pieces: list[tuple[Piece, SeriesTable]]) -> None:
+        """Put a message's parts into records."""
+        shard = self._shard(flight.gateway)
         self.tally.parts += len(pieces)
-        for piece in pieces:
+        for piece, table in pieces:
             needed = self._embedding.needed(flight.gateway, table.id, piece.cell_ms, self._newest(shard))
             flight.pending += 1
             carried = table if needed else None
@@ -329,6 +354,33 @@ class Bridge:
         """Return the newest stamp that can lie before the next record in a partition; None if it is not known."""
         written, opened = self._heartbeats.newest(shard), self._merger.newest_ms(shard)
         return None if written is None else max(written, opened or written)
+
+    def _take_mapped(self, message: Message, flight: Flight) -> None:
+        """Take a message of a device that speaks a form of its own; it knows no acknowledgement but MQTT's."""
+        match = self._intake.match(message.topic)
+        if match is None:
+            self.tally.messages["other"] += 1
+            raise Refused("unknown-topic", f"no mapping takes {message.topic[:200]}")
+        if match.mapping is None or not message.payload:  # An empty one clears what was retained.
+            self.tally.messages["ignored"] += 1
+            return
+        self.tally.messages["mapped"] += 1
+        flight.site, flight.gateway = self._intake.home(match)
+        self._check_size(message)
+        flight.key = ("", message.topic, "", message.mid) if message.qos else None
+        if message.dup and self._is_redelivery(flight):
+            return
+        self._depart(flight)
+        options = self.options
+        taken = self._intake.take(
+            match, message, self.tables, grid_ms=options.grid_ms, future_limit_ms=options.future_limit_ms
+        )
+        for table in taken.tables:
+            self._send_table(table, flight)
+        for dead in taken.dead:
+            self._letter(flight, DeadReadings(dead.reason, dead.places), dead.detail)
+        self.tally.readings += len(taken.pieces)
+        self._put(flight, taken.pieces)
 
     def _close(self, record: OpenRecord) -> None:
         self.tally.records += 1
@@ -398,11 +450,10 @@ class Bridge:
             return
         for entry in flight.entries:
             entry.done = True
+        if flight.key is not None and self._open.get(flight.key) is flight:
+            del self._open[flight.key]
         if flight.seq:
-            key = (flight.site, flight.gateway, flight.boot, flight.seq)
-            if self._open.get(key) is flight:
-                del self._open[key]
-            self._acks.done(key[:3], flight.seq, self._wall_ms)
+            self._acks.done((flight.site, flight.gateway, flight.boot), flight.seq, self._wall_ms)
 
     def _leave(self) -> None:
         for entry in self._line.leave():

@@ -18,6 +18,8 @@ class Message:
         MQTT 5 user properties, unchecked.
     received_ms
         Injected clock at its arrival.
+    dup
+        Whether the broker says that it may have delivered it before.
     """
 
     topic: str
@@ -27,6 +29,7 @@ class Message:
     mid: int = 0
     qos: int = 1
     retained: bool = False
+    dup: bool = False
     properties: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -59,6 +62,9 @@ class Flight:
         Records not yet delivered.
     sealed
         Whether all of its records are counted in `pending`.
+    key
+        What it is known by while it is on its way: site, gateway, boot and sequence number of a pack; "", topic, "" and
+        packet id of a mapped message, which has none.
     """
 
     message: Message
@@ -69,6 +75,7 @@ class Flight:
     seq: int = 0
     pending: int = 0
     sealed: bool = False
+    key: tuple[str, str, str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,7 +8,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from connectors.mqtt.core import Bridge
 from connectors.wire.ledger import DeadReason
 
-KINDS = ("packs", "series", "status", "echo", "other")
+KINDS = ("packs", "series", "status", "mapped", "ignored", "echo", "other")
 FAILURES = ("retried", "refused", "heartbeat")
 
 

@@ -3,9 +3,10 @@
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
@@ -14,9 +15,10 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from connectors.kit.settings import MqttSettings
+from connectors.mapping.topics import OWN_TOPICS, overlap
 from connectors.mqtt.core import echo_topic
 from connectors.mqtt.dropping import DROPPED_TOPIC
-from connectors.wire.topics import BRIDGE_SUBSCRIPTIONS
+from connectors.wire.topics import BRIDGE_SUBSCRIPTIONS, ROOT
 
 SESSION_FOREVER = 0xFFFFFFFF
 """Session Expiry Interval that never ends: what is queued for the bridge waits for it however long it is away."""
@@ -31,6 +33,20 @@ STUCK_SECONDS = 10.0
 """A network loop that has not turned for so long, beside its longest wait for a reconnect, is stuck."""
 
 RETAINED_ALWAYS, RETAINED_IF_NEW, RETAINED_NEVER = 0, 1, 2
+
+
+def filters_topic(client_id: str) -> str:
+    """Return the topic where the bridge notes, retained, what it subscribed to for mappings; no gateway's can be it."""
+    return f"{ROOT}/{client_id}/mapped"
+
+
+def read_filters(note: bytes) -> list[str]:
+    """Return the filters of a note; none for what is no note."""
+    try:
+        noted = msgspec.json.decode(note, type=list[str])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return []
+    return [topic for topic in noted if topic]
 
 
 class WatchedClient(mqtt.Client):
@@ -59,6 +75,8 @@ class MqttPort:
     ----------
     settings, client_id, max_inflight
         The broker, our fixed name there, and how much it may send unacknowledged (Receive Maximum).
+    foreign
+        Topic filters of devices that speak a form of their own.
     on_message
         Called on paho's thread with the connection's generation and the message. It must be quick.
     on_link
@@ -74,6 +92,7 @@ class MqttPort:
         client_id: str,
         max_inflight: int,
         *,
+        foreign: Sequence[str] = (),
         on_message: Callable[[int, mqtt.MQTTMessage], None],
         on_link: Callable[[int | None, bool], None],
         log: Any,
@@ -81,6 +100,8 @@ class MqttPort:
         self._settings = settings
         self._client_id = client_id
         self._max_inflight = max_inflight
+        self._foreign = sorted(set(foreign))
+        self._note_topic = filters_topic(client_id)
         self._on_message = on_message
         self._on_link = on_link
         self._log = log
@@ -214,10 +235,26 @@ class MqttPort:
             (topic, SubscribeOptions(qos=1, retainHandling=RETAINED_NEVER if topic.endswith("/packs") else retained))
             for topic in BRIDGE_SUBSCRIPTIONS
         ]
+        # What a device left retained says nothing of now.
+        wanted += [(topic, SubscribeOptions(qos=1, retainHandling=RETAINED_NEVER)) for topic in self._foreign]
         wanted.append((echo_topic(self._client_id), SubscribeOptions(qos=1, retainHandling=RETAINED_NEVER)))
         _, self._wanted_mid = client.subscribe(wanted)
-        # The broker's statistics may be forbidden to us; the bridge works without.
+        # The broker's statistics, and the note of our filters, may be forbidden to us; the bridge works without.
         client.subscribe(DROPPED_TOPIC, 0)
+        client.subscribe(self._note_topic, 0)
+        if self._foreign:
+            client.publish(self._note_topic, msgspec.json.encode(self._foreign), qos=1, retain=True)
+
+    def _drop_stale(self, client: mqtt.Client, note: bytes) -> None:
+        """Unsubscribe what an earlier mapping file asked for: the session keeps subscriptions, and can't list them."""
+        noted = read_filters(note)
+        # Whoever may write the note must not be able to silence gateways with it.
+        stale = [topic for topic in noted if topic not in self._foreign and not overlap(topic, OWN_TOPICS)]
+        if stale:
+            self._log.info("unsubscribing from what no mapping takes any more", topics=stale)
+            client.unsubscribe(stale)
+        if noted and not self._foreign:
+            client.publish(self._note_topic, b"", qos=1, retain=True)
 
     def _granted(
         self, _client: mqtt.Client, _userdata: Any, mid: int, reasons: list[ReasonCode], _properties: Any
@@ -255,9 +292,12 @@ class MqttPort:
         if was_live is not None:
             self._on_link(None, False)
 
-    def _took(self, _client: mqtt.Client, _userdata: Any, message: mqtt.MQTTMessage) -> None:
+    def _took(self, client: mqtt.Client, _userdata: Any, message: mqtt.MQTTMessage) -> None:
         try:
-            self._on_message(self._generation, message)
+            if message.topic == self._note_topic:
+                self._drop_stale(client, bytes(message.payload))
+            else:
+                self._on_message(self._generation, message)
         except Exception:
             # Not acknowledged, so the broker delivers it again.
             self._log.exception("on_message failed", mid=message.mid)

@@ -10,9 +10,11 @@ from connectors.kit.kafka import consumer
 from connectors.kit.service import Unreachable
 from connectors.kit.settings import KafkaSettings, Settings
 from connectors.mqtt.heartbeat import Past
+from connectors.mqtt.receipts import Written
 from connectors.mqtt.skew import Active, still_active
 from connectors.mqtt.tables import TableStore
 from connectors.wire.alert import AlertEvent
+from connectors.wire.mapped import MAPPED_BOOT
 from connectors.wire.record import Heartbeat, decode_record
 from connectors.wire.series import SeriesTable, is_genuine
 from connectors.wire.topics import ALERT_EVENTS, READINGS, SERIES_TABLES
@@ -44,8 +46,8 @@ def load_tables(kafka: KafkaSettings) -> TableStore:
     return TableStore(tables)
 
 
-def load_past(settings: Settings) -> Past:
-    """Return the newest heartbeat and stamp of each partition, as far as its end shows them.
+def load_past(settings: Settings) -> tuple[Past, list[Written]]:
+    """Return the newest heartbeat and stamp of each partition, as far as its end shows them, and its mapped readings.
 
     Raises
     ------
@@ -54,6 +56,7 @@ def load_past(settings: Settings) -> Past:
     """
     stamped: dict[int, int] = {}
     newest: dict[int, int] = {}
+    written: list[Written] = []
     for message in _read(settings.kafka, READINGS, TAIL_RECORDS, settings.topics.shards):
         shard = message.partition()
         newest[shard] = max(newest.get(shard, 0), message.timestamp()[1])
@@ -63,7 +66,10 @@ def load_past(settings: Settings) -> Past:
             continue  # The job makes a dead letter of it; here only heartbeats matter.
         if isinstance(record, Heartbeat):
             stamped[shard] = max(stamped.get(shard, 0), record.time_ms)
-    return Past(stamped, newest)
+            continue
+        mapped = (part for part in record.parts if part.boot == MAPPED_BOOT)
+        written.extend(Written(part.gateway, part.seq, part.received_ms) for part in mapped)
+    return Past(stamped, newest), written
 
 
 def load_skewed(kafka: KafkaSettings) -> dict[str, Active]:

@@ -12,8 +12,11 @@ from prometheus_client.registry import Collector
 from connectors.kit.kafka import producer
 from connectors.kit.metrics import new_registry, serve_metrics
 from connectors.kit.service import Service
-from connectors.kit.settings import Settings
+from connectors.kit.settings import Settings, SettingsError
+from connectors.mapping.load import MappingError, load_mappings
+from connectors.mapping.mappings import Mappings
 from connectors.mqtt.core import Bridge, Options
+from connectors.mqtt.intake import Intake
 from connectors.mqtt.kafka_port import KafkaPort
 from connectors.mqtt.messages import Message, Puback, Send
 from connectors.mqtt.metrics import BridgeMetrics
@@ -68,6 +71,21 @@ def options(settings: Settings) -> Options:
     )
 
 
+def mappings_of(settings: Settings) -> Mappings:
+    """Return the mappings of the file that the settings name.
+
+    Raises
+    ------
+    SettingsError
+        If it can't be used.
+    """
+    file = settings.mqtt.mappings_file
+    try:
+        return Mappings() if file is None else load_mappings(file)
+    except MappingError as error:
+        raise SettingsError(f"mqtt.mappings_file: {error}") from error
+
+
 class BridgeService:
     """The running bridge."""
 
@@ -76,10 +94,18 @@ class BridgeService:
         settings = service.settings
         self._log = service.log
         self._clock = service.clock
+        mappings = mappings_of(settings)
         tables = load_tables(settings.kafka)
-        past = load_past(settings)
-        self.core = Bridge(options(settings), lambda: secrets.token_hex(8), tables, past, load_skewed(settings.kafka))
-        self._log.info("loaded", tables=len(tables), heartbeats=len(past.stamped))
+        past, written = load_past(settings)
+        self.core = Bridge(
+            options(settings),
+            lambda: secrets.token_hex(8),
+            tables,
+            past,
+            load_skewed(settings.kafka),
+            intake=Intake(mappings, written),
+        )
+        self._log.info("loaded", tables=len(tables), heartbeats=len(past.stamped), mappings=len(mappings))
         self._kafka = KafkaPort(
             producer(settings.kafka),
             delivered=self.core.delivered,
@@ -96,6 +122,7 @@ class BridgeService:
             settings.mqtt,
             settings.bridge.client_id,
             settings.bridge.max_inflight,
+            foreign=mappings.filters,
             on_message=self._arrived,
             on_link=self._linked,
             log=self._log,
@@ -226,6 +253,7 @@ class BridgeService:
                 mid=message.mid,
                 qos=message.qos,
                 retained=message.retain,
+                dup=message.dup,
                 properties=dict(properties),
             )
         )

@@ -11,7 +11,7 @@ class Tally:
     Attributes
     ----------
     messages
-        By kind: packs, series, status, echo, other.
+        By kind: packs, series, status, mapped, ignored (by a mapping file), echo, other.
     dead
         Readings by reason; a payload that could not be counted counts in `dead_payloads` alone.
     dead_payloads

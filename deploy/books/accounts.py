@@ -85,7 +85,8 @@ def account(sent: Sent, got: Distinct, dead: Dead, streams: Streams) -> Account:
     lost = (missing > 0) & ~sent.waiting
     broken = (missing > 0) & acked
     wrong = sent.has_digest & (received == sent.readings) & (_pack_digests(got, known, sent) != sent.digest)
-    strange = np.unique(packs_of(got.keys[~known]))
+    invented = ~known & ~streams.mapped(packs_of(got.keys))
+    strange = np.unique(packs_of(got.keys[invented]))
     ghosts = np.unique(packs_of(dead_keys[~dead_known]))
     gaps = _gaps(sent)
     violations = [
@@ -93,7 +94,7 @@ def account(sent: Sent, got: Distinct, dead: Dead, streams: Streams) -> Account:
         *_found(
             "acknowledged-but-lost", int(missing[broken].sum()), f"readings of {describe(sent.pack[broken], streams)}"
         ),
-        *_found("invented", int((~known).sum()), f"readings of {describe(strange, streams)}"),
+        *_found("invented", int(invented.sum()), f"readings of {describe(strange, streams)}"),
         *_found("content-differs", int(wrong.sum()), f"packs: {describe(sent.pack[wrong], streams)}"),
         *_found("dead-not-sent", int((~dead_known).sum()), f"readings of {describe(ghosts, streams)}"),
         *_found("ledger-gap", len(gaps), f"packs missing in the devices' ledgers before {describe(gaps, streams)}"),
@@ -230,6 +231,7 @@ def order(parts: Parts, streams: Streams, shards: int) -> list[Violation]:
     appeared = np.lexsort((first, streams_of(packs)))
     stream, seq = streams_of(packs[appeared]), seqs_of(packs[appeared])
     back = np.flatnonzero((np.diff(seq) < 0) & (np.diff(stream) == 0)) + 1
+    back = back[~streams.mapped(packs[appeared][back])]
     home = np.array([shard_of(gateway, shards) for gateway, _ in streams.names], np.int64)
     astray = parts.pack[home[streams_of(parts.pack)] != parts.partition] if len(parts.pack) else parts.pack
     return [

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from connectors.wire.mapped import MAPPED_BOOT
 from connectors.wire.pack import MAX_READINGS
 from connectors.wire.record import Part
 from deploy.books.digest import reading_digests
-from deploy.books.keys import I64, U64, BooksError, Streams, pack_key, reading_keys
+from deploy.books.keys import I64, U64, BooksError, Streams, mapped_place, pack_key, reading_keys
 
 U32 = npt.NDArray[np.uint32]
 
@@ -95,7 +96,13 @@ class Collector:
         lengths |= {float(len(part.quality))} if part.quality else set()
         if lengths != {count} or count > MAX_READINGS:
             raise BooksError(f"a part of {part.gateway} seq {part.seq} has columns of unequal length")
-        key = pack_key(self._streams.id(part.gateway, part.boot), part.seq)
+        seq, index = part.seq, part.index
+        if part.boot == MAPPED_BOOT:
+            if count != 1:
+                raise BooksError(f"a mapped part of {part.gateway} has {count} readings")
+            seq, place = mapped_place(part.seq)
+            index = place.to_bytes(4, "little")
+        key = pack_key(self._streams.id(part.gateway, part.boot), seq)
         self._rows.append((key, cell_ms, partition, offset))
         self._counts.append(count)
         filled = (
@@ -103,7 +110,7 @@ class Collector:
             part.series,
             part.values,
             part.quality or _GOOD[:count],
-            part.index or _ARANGE[: 4 * count],
+            index or _ARANGE[: 4 * count],
         )
         for column, data in zip(self._columns, filled, strict=True):
             column.append(data)

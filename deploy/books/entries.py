@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from connectors.wire.ledger import DeadLetter, LateReadings
+from connectors.wire.mapped import MAPPED_BOOT
 from connectors.wire.record import Heartbeat, decode_record
 from connectors.wire.summary import WindowSummary
 from connectors.wire.versions import WireError
 from deploy.books.copies import Collector
-from deploy.books.keys import I64, INDEX_BITS, U64, BooksError, StreamId, Streams, member, pack_key
+from deploy.books.keys import I64, INDEX_BITS, U64, BooksError, StreamId, Streams, mapped_place, member, pack_key
 
 _LONGEST_RANGE = 1 << 22
 """Sequence numbers in one range of a summary; a longer one is nonsense and would fill the memory."""
@@ -126,7 +127,11 @@ class Summaries:
         self._seen.add(window)
         for one in summary.judged:
             stream = self._streams.id(one.gateway, one.boot)
-            for first, last in zip(one.ranges[::2], one.ranges[1::2], strict=True):
+            ranges = [*zip(one.ranges[::2], one.ranges[1::2], strict=True)]
+            if one.boot == MAPPED_BOOT:  # Two of them may share what the books take of their numbers.
+                places = {(mapped_place(first)[0], mapped_place(last)[0]) for first, last in ranges}
+                ranges = sorted({(seq, seq) for place in places for seq in place})
+            for first, last in ranges:
                 if not 0 <= last - first < _LONGEST_RANGE:
                     raise BooksError(f"a summary of shard {summary.shard} judged the range {first} to {last}")
                 packs = np.arange(pack_key(stream, first), pack_key(stream, last) + 1, dtype=np.uint64)

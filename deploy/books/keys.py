@@ -5,6 +5,7 @@ from typing import NewType
 import numpy as np
 import numpy.typing as npt
 
+from connectors.wire.mapped import MAPPED_BOOT
 from connectors.wire.pack import MAX_READINGS
 
 U64 = npt.NDArray[np.uint64]
@@ -26,6 +27,7 @@ class Streams:
 
     def __init__(self) -> None:
         self._ids: dict[tuple[str, str], StreamId] = {}
+        self._mapped: list[bool] = []
         self.names: list[tuple[str, str]] = []
 
     def id(self, gateway: str, boot: str) -> StreamId:
@@ -43,8 +45,14 @@ class Streams:
             raise BooksError(f"more than {1 << STREAM_BITS} pairs of gateway and boot in one set of books")
         new = StreamId(len(self.names))
         self._ids[gateway, boot] = new
+        self._mapped.append(boot == MAPPED_BOOT)
         self.names.append((gateway, boot))
         return new
+
+    def mapped(self, packs: U64) -> npt.NDArray[np.bool_]:
+        """Whether each pack is a mapped reading, `(packs,)`: no device has a ledger of it, and its number no order."""
+        flags: npt.NDArray[np.bool_] = np.array(self._mapped, bool)[streams_of(packs)]
+        return flags
 
 
 def pack_key(stream: int, seq: int) -> int:
@@ -61,6 +69,17 @@ def pack_key(stream: int, seq: int) -> int:
     if not 0 <= seq < 1 << SEQ_BITS:
         raise BooksError(f"sequence number {seq} is beyond the {SEQ_BITS} bits that the books keep")
     return (stream << SEQ_BITS) | seq
+
+
+def mapped_place(seq: int) -> tuple[int, int]:
+    """Return sequence number and index by which the books know a mapped reading, whose number has 48 bits.
+
+    It is a pack of one, so the bits that number the readings of other packs are free.
+
+    >>> mapped_place(0xABC_DEF)
+    (2748, 3567)
+    """
+    return seq >> INDEX_BITS, seq & ((1 << INDEX_BITS) - 1)
 
 
 def reading_keys(packs: U64, index: npt.NDArray[np.uint32]) -> U64:

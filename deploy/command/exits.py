@@ -21,6 +21,7 @@ _EXPECTED = {
     "deploy.local.flink.submit.SubmitFailed": EXIT_FAILURE,
     "deploy.records.record.RecordsError": EXIT_FAILURE,
     "connectors.kit.settings.SettingsError": EXIT_USAGE,
+    "connectors.mapping.load.MappingError": EXIT_USAGE,
     "connectors.rules.load.RulesError": EXIT_USAGE,
     "connectors.kit.service.Unreachable": EXIT_UNREACHABLE,
 }

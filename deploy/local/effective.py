@@ -32,7 +32,7 @@ def effective(settings: Settings, folder: Path) -> Settings:
             "notifier": notifier.model_copy(
                 update={"database": database.absolute(), "subscriptions_file": _subscriptions(notifier, layout)}
             ),
-            "mqtt": _absolute(settings.mqtt, "password_file", "ca_file"),
+            "mqtt": _absolute(settings.mqtt, "password_file", "ca_file", "mappings_file"),
             "kafka": _absolute(settings.kafka, "password_file", "ca_file"),
             "influxdb": _absolute(settings.influxdb, "token_file"),
             "flink": _absolute(settings.flink, "home"),

@@ -14,6 +14,10 @@ from jobs.windows.events import Bounds
 from jobs.windows.features import Seen, Whole
 from jobs.windows.judge import Verdict
 
+MAX_RANGES = 30_000
+"""Ranges a summary lists, some 550 kB. Packs number without gaps, so theirs are few; mapped readings have one each,
+and a summary beyond Kafka's 1 MiB would restart the job for ever. Copies of what is not listed count as late."""
+
 
 def summarise(
     directory: Directory,
@@ -93,6 +97,7 @@ def judged_packs(parts: Sequence[CellPart], dead: Sequence[tuple[str, str, int]]
     [Judged(gateway='g', boot='b', ranges=[1, 3, 7, 7], readings=4)]
     """
     judged = []
+    room = MAX_RANGES
     for (gateway, boot), own in groupby(parts, key=itemgetter(0, 1)):
         run: list[int] = []
         readings = -sum(count for *key, count in dead if key == [gateway, boot])
@@ -100,7 +105,8 @@ def judged_packs(parts: Sequence[CellPart], dead: Sequence[tuple[str, str, int]]
             readings += len(part.values) // 8
             if run and seq <= run[-1] + 1:
                 run[-1] = seq
-            else:
+            elif room:
                 run += [seq, seq]
+                room -= 1
         judged.append(Judged(gateway, boot, run, readings))
     return judged

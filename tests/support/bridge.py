@@ -4,6 +4,7 @@ from itertools import count
 
 from connectors.mqtt.core import Bridge, Options
 from connectors.mqtt.heartbeat import Past
+from connectors.mqtt.intake import Intake
 from connectors.mqtt.messages import Message, Puback, Publish, Send
 from connectors.mqtt.tables import TableStore
 from connectors.wire.ledger import DeadLetter
@@ -40,11 +41,18 @@ class Bench:
         tables: tuple[SeriesTable, ...] = (TABLE,),
         past: Past | None = None,
         connect: bool = True,
+        intake: Intake | None = None,
         **options: object,
     ) -> None:
         nonces = count()
         chosen = {"shards": 2, "heartbeat_grace_ms": 0, "linger_ms": 20} | options
-        self.core = Bridge(Options(**chosen), lambda: f"n{next(nonces)}", TableStore(tables), past)  # type: ignore[arg-type]
+        self.core = Bridge(
+            Options(**chosen),  # type: ignore[arg-type]
+            lambda: f"n{next(nonces)}",
+            TableStore(tables),
+            past,
+            intake=intake,
+        )
         self.now_ms, self.wall_ms = NOW_MS, 0.0
         self.generation, self._mids = 0, count(1)
         self.sends: list[Send] = []
@@ -58,12 +66,19 @@ class Bench:
         self.core.connected(self.generation, self.now_ms, self.wall_ms)
 
     def take(
-        self, payload: bytes, topic: str = PACKS, mid: int | None = None, qos: int = 1, **properties: object
+        self,
+        payload: bytes,
+        topic: str = PACKS,
+        mid: int | None = None,
+        qos: int = 1,
+        *,
+        dup: bool = False,
+        **properties: object,
     ) -> int:
         """Hand the core a message and return its packet id."""
         number = next(self._mids) if mid is None else mid
         properties = {name: str(value) for name, value in properties.items()}
-        message = Message(topic, payload, self.now_ms, self.generation, number, qos, properties=properties)
+        message = Message(topic, payload, self.now_ms, self.generation, number, qos, dup=dup, properties=properties)
         self.core.take(message, self.wall_ms)
         self._collect()
         return number
