@@ -8,6 +8,7 @@ NEWEST_VERSION = 10
 ABSOLUTE_FROM_S = 2**28
 """Smaller times are relative to now (section 4.5.3)."""
 
+_MARKS = ":/_-. "
 _BASES = {"bn", "bt", "bu", "bv", "bs", "bver"}
 
 
@@ -15,6 +16,7 @@ def resolve(message: Any) -> list[dict[str, Any]]:
     """Return a pack's records with `n`, `u`, the value as it is named, and `t`.
 
     `t` is in seconds since 1970 UTC. A record whose time is relative has `since` instead: seconds since the receipt.
+    Names that can be parted are also given as `device` and `quantity`: base name and name, else at the last : or /.
 
     Raises
     ------
@@ -22,7 +24,7 @@ def resolve(message: Any) -> list[dict[str, Any]]:
         `malformed`, or `unknown-version`: what must be understood and isn't would make every record wrong.
 
     >>> resolve([{"bn": "dev:", "bt": 1.7e9, "bu": "A", "n": "i", "t": -5, "v": 1.2}])
-    [{'n': 'dev:i', 'u': 'A', 't': 1699999995.0, 'v': 1.2}]
+    [{'n': 'dev:i', 'u': 'A', 'device': 'dev', 'quantity': 'i', 't': 1699999995.0, 'v': 1.2}]
     """
     if not isinstance(message, list) or not message:
         raise Refusal("malformed", f"a SenML pack is a list of records, not {quoted(message)}")
@@ -61,6 +63,7 @@ def _record(record: dict[str, Any], base: dict[str, Any], place: int) -> dict[st
         raise Refusal("malformed", f"SenML record {place}: n is {quoted(name)}, t is {quoted(offset)}")
     time = base["bt"] + offset
     plain: dict[str, Any] = {"n": base["bn"] + name, "u": record.get("u", base["bu"])}
+    plain |= _parted(base["bn"], name)
     plain |= {"t": time} if time >= ABSOLUTE_FROM_S else {"since": time}
     plain |= {label: value for label, value in record.items() if label not in _BASES and label not in plain}
     plain.pop("t" if "since" in plain else "since", None)
@@ -68,6 +71,13 @@ def _record(record: dict[str, Any], base: dict[str, Any], place: int) -> dict[st
         if added is not None and _is_number(plain.get(value)):
             plain[value] += added
     return plain
+
+
+def _parted(base: str, name: str) -> dict[str, str]:
+    device, quantity = base.rstrip(_MARKS), name.strip(_MARKS)
+    if not device or not quantity:
+        device, _, quantity = (base + name).replace("/", ":").rpartition(":")
+    return {"device": device, "quantity": quantity} if device and quantity else {}
 
 
 def _is_number(value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Times as devices write them: epoch seconds or milliseconds, ISO 8601 with a zone, or without one and a zone told."""
+"""Times as devices write them: a count since 1970 UTC, ISO 8601 with a zone, or without one and a zone told."""
 
 import re
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
@@ -8,11 +8,12 @@ from zoneinfo import ZoneInfo
 from connectors.mapping.refusal import Refusal, quoted
 from connectors.mapping.topics import TemplateError
 
-Form = Literal["iso8601", "epoch_s", "epoch_ms"]
+Form = Literal["iso8601", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns"]
 
-LATEST_MS = 2**53
-"""Beyond it a double is no exact number of milliseconds; 285,000 years are enough."""
+BEYOND = 2**63
+"""No clock shows this in any unit; keeps arithmetic away from integers of thousands of digits."""
 
+_PER_MS = {"epoch_ms": 1, "epoch_us": 1_000, "epoch_ns": 1_000_000}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _OFFSET = re.compile(r"([+-])(\d{2}):(\d{2})")
 _DIGITS = re.compile(r"[+-]?\d{1,20}(\.\d{1,20})?", re.ASCII)
@@ -61,18 +62,18 @@ def event_time_ms(value: Any, form: Form, default: tzinfo | None) -> int:
     >>> event_time_ms(1709645410.5, "epoch_s", None)
     1709645410500
     """
-    return _iso_ms(value, default) if form == "iso8601" else _epoch_ms(value, 1000 if form == "epoch_s" else 1)
+    return _iso_ms(value, default) if form == "iso8601" else _epoch_ms(value, form)
 
 
-def _epoch_ms(value: Any, factor: int) -> int:
+def _epoch_ms(value: Any, form: Form) -> int:
     if isinstance(value, str) and _DIGITS.fullmatch(value.strip()):
         value = float(value) if "." in value else int(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise Refusal("bad-time", f"time {quoted(value)} is no number")
-    if not -LATEST_MS < value < LATEST_MS:  # nan isn't either
+    if not -BEYOND < value < BEYOND:  # nan isn't either
         raise Refusal("bad-time", f"time {quoted(value)} is beyond every clock")
     # A double holds a second of today to a quarter of a microsecond, so the nearest millisecond is what was meant.
-    return round(value * factor)
+    return round(value * 1000) if form == "epoch_s" else round(value / _PER_MS[form])
 
 
 def _iso_ms(value: Any, default: tzinfo | None) -> int:

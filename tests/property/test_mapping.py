@@ -4,6 +4,9 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from connectors.mapping.discover.discovery import discover
+from connectors.mapping.discover.heard import Heard
+from connectors.mapping.discover.preview import preview
 from connectors.mapping.load import MappingError, parse_mappings
 from connectors.mapping.refusal import Refusal
 from connectors.mqtt.check import YEAR_2000_MS
@@ -118,3 +121,28 @@ READING = st.tuples(
 def test_different_readings_have_different_numbers(readings):
     distinct = {(device, quantity, time_ms, value + 0.0) for device, quantity, time_ms, value in readings}
     assert len({mapped_seq(*reading) for reading in readings}) == len(distinct)
+
+
+TOPICS = st.lists(
+    st.sampled_from(
+        ["a", "b", "temperature", "data", "status", "events", "rpc", "tele", "SENSOR", "{x}", "", "+", "tidemark"]
+    ),
+    min_size=1,
+    max_size=4,
+).map("/".join)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.tuples(TOPICS, PAYLOADS), min_size=1, max_size=8))
+def test_whatever_is_heard_discover_proposes_what_can_be_used_or_says_why_not(messages):
+    made = Heard()
+    for topic, payload in messages:
+        made.add(topic, payload, 1_709_645_412_000)
+    found = discover(made, "s")
+    assert bool(found.text) == bool(found.proposals)
+    accounted = {topic.topic for one in found.proposals for topic in one.group.topics} | {
+        one.topic for one in found.unmapped
+    }
+    assert {one.topic for one in made.topics()} == accounted
+    if found.text:
+        assert preview(made, parse_mappings(found.text)).readings, found.text

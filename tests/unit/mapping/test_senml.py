@@ -16,10 +16,21 @@ def test_base_fields_hold_until_they_are_replaced():
             {"bn": "urn:dev:2:", "bu": "%RH", "bv": 10, "n": "c", "v": 3},
         ]
     )
+    one, two = ({"device": f"urn:dev:{number}"} for number in (1, 2))
     assert records == [
-        {"n": "urn:dev:1:a", "u": "Cel", "t": T, "v": 1},
-        {"n": "urn:dev:1:b", "u": "Cel", "t": T + 5, "v": 2},
-        {"n": "urn:dev:2:c", "u": "%RH", "t": T, "v": 13},
+        one | {"n": "urn:dev:1:a", "u": "Cel", "quantity": "a", "t": T, "v": 1},
+        one | {"n": "urn:dev:1:b", "u": "Cel", "quantity": "b", "t": T + 5, "v": 2},
+        two | {"n": "urn:dev:2:c", "u": "%RH", "quantity": "c", "t": T, "v": 13},
+    ]
+
+
+def test_a_name_is_parted_where_it_can_be():
+    names = [{"n": "urn:dev:mac:01/temp"}, {"bn": "urn:x", "n": ""}, {"bn": "", "n": "temp"}, {"bn": "a/", "n": "b"}]
+    assert [(one.get("device"), one.get("quantity")) for one in resolve([one | {"v": 1} for one in names])] == [
+        ("urn:dev:mac:01", "temp"),
+        ("urn", "x"),
+        (None, None),
+        ("a", "b"),
     ]
 
 
@@ -31,7 +42,9 @@ def test_a_small_time_is_relative_to_now():
 
 
 def test_a_record_of_base_fields_alone_is_no_reading():
-    assert resolve([{"bn": "x", "bt": T}, {"n": "a", "v": 1}]) == [{"n": "xa", "u": "", "t": T, "v": 1}]
+    assert resolve([{"bn": "x", "bt": T}, {"n": "a", "v": 1}]) == [
+        {"n": "xa", "u": "", "device": "x", "quantity": "a", "t": T, "v": 1}
+    ]
 
 
 def test_strings_and_booleans_stay_as_they_are():

@@ -26,6 +26,8 @@ T = 1_709_645_410_000  # 2024-03-05T13:30:10Z
         (T // 1000, "epoch_s", "", T),
         (T / 1000 + 0.123, "epoch_s", "", T + 123),
         ("1709645410.5", "epoch_s", "", T + 500),
+        (T * 1000 + 400, "epoch_us", "", T),
+        (T * 1_000_000 + 1_600_000, "epoch_ns", "", T + 2),
     ],
 )
 def test_a_time_is_read(value, form, default, expected):
