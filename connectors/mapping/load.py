@@ -12,7 +12,7 @@ from connectors.mapping.document import MappingFile, MappingSpec
 from connectors.mapping.expression import Expression, Text, checked_name
 from connectors.mapping.mappings import Mappings
 from connectors.mapping.refusal import Refusal
-from connectors.mapping.topics import TemplateError, TopicTemplate, overlap, topic_template
+from connectors.mapping.topics import TemplateError, TopicTemplate, covers, topic_template
 
 _KEYS = set(MappingFile.__struct_fields__)
 
@@ -129,10 +129,10 @@ def _together(mappings: list[CompiledMapping], ignore: list[str]) -> list[str]:
     twice = sorted({name for name in names if names.count(name) > 1})
     problems = [f"mapping {name}: its name is used more than once" for name in twice]
     problems += [
-        f"mappings {one.spec.name} and {other.spec.name}: their topics {one.spec.topic} and {other.spec.topic} "
-        "overlap, so a message would count twice"
+        f"mappings {one.spec.name} and {other.spec.name}: of their topics {one.spec.topic} and {other.spec.topic} one "
+        "takes all that the other does, so the broker would deliver it twice"
         for one, other in combinations(mappings, 2)
-        if overlap(one.topic.filter, other.topic.filter)
+        if covers(one.topic.filter, other.topic.filter) or covers(other.topic.filter, one.topic.filter)
     ]
     for text in ignore:
         _try(problems, f"ignore {text!r}", lambda text=text: topic_template(text))

@@ -33,7 +33,7 @@ class Match:
 
 
 class Mappings:
-    """The mappings of a file; their topics don't overlap, so at most one fits."""
+    """The mappings of a file. Where templates cross (`tele/+/x`, `+/status/+`), the first that fits has the topic."""
 
     def __init__(self, mappings: Sequence[CompiledMapping] = (), ignore: Sequence[str] = ()) -> None:
         self._mappings = tuple(mappings)

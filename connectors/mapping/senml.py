@@ -53,7 +53,7 @@ def _check(base: dict[str, Any], place: int) -> None:
         if not isinstance(base[label], str):
             raise Refusal("malformed", f"SenML record {place}: {label} is {quoted(base[label])}")
     for label in ("bt", "bv", "bs"):
-        if base[label] is not None and not _is_number(base[label]):
+        if not _is_number(base[label]) and (base[label] is not None or label == "bt"):
             raise Refusal("malformed", f"SenML record {place}: {label} is {quoted(base[label])}")
 
 

@@ -104,3 +104,18 @@ def overlap(one: str, other: str) -> bool:
     shorter = min(len(ones), len(others))
     # "a/#" also means "a" itself.
     return len(ones) == len(others) or longer[shorter] == "#"
+
+
+def covers(one: str, other: str) -> bool:
+    """Whether every topic that matches the filter `other` matches `one` too.
+
+    >>> covers("a/#", "a/+/c"), covers("a/+/c", "a/#"), covers("+/b/+", "a/+/c")
+    (True, False, False)
+    """
+    ones, others = one.split("/"), other.split("/")
+    for left, right in zip(ones, others, strict=False):
+        if left == "#":
+            return True
+        if right == "#" or left not in ("+", right):
+            return False
+    return len(ones) == len(others) or ones[len(others) :] == ["#"]

@@ -15,12 +15,17 @@ from connectors.mapping.discover.preview import Preview
 MOST_ROWS = 60
 """Rows of a table; --json has all."""
 
+PIPED_COLUMNS = 400
+"""Where the output is no terminal, a table breaks no name in two."""
+
 
 def print_discovered(
     heard: Heard, found: Discovery, shown: Preview | None, *, on_stderr: bool, out: Path | None
 ) -> None:
     """Print the preview, what would be refused, and what can't be mapped, with the reasons."""
     console = Console(highlight=False, soft_wrap=True, stderr=on_stderr)
+    if not console.is_terminal:
+        console.width = PIPED_COLUMNS
     console.print(f"heard {heard.messages:,} messages on {len(heard.topics()):,} topics")
     if heard.topics_left_out:
         console.print(f"{heard.topics_left_out:,} messages were on yet more topics; look at them by --topic")

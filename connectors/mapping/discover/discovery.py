@@ -9,15 +9,18 @@ from connectors.mapping.discover.heard import Heard, HeardTopic
 from connectors.mapping.discover.preview import preview
 from connectors.mapping.discover.propose import Proposal, propose
 from connectors.mapping.discover.render import file_text
+from connectors.mapping.expression import checked_name
 from connectors.mapping.load import parse_mappings
-from connectors.mapping.refusal import quoted
-from connectors.mapping.topics import TemplateError, overlap, topic_template
+from connectors.mapping.refusal import Refusal, quoted
+from connectors.mapping.topics import TemplateError, covers, topic_template
 from connectors.wire.topics import ROOT
 
 _MARKS = frozenset("+#{}\0")
 """A topic with one of them can't be written as a template of itself."""
 
 OWN = "Tidemark's own topics: they need no mapping"
+
+NAMELESS = "its numbers have names that a mapping can't use: empty, or with braces"
 
 MAX_IGNORED = 50
 """Topics listed to be ignored in a proposal; more would hide what matters in it."""
@@ -58,6 +61,7 @@ def discover(heard: Heard, site: str, gateway: str = "") -> Discovery:
     """
     found = Discovery()
     readable = []
+    by_name = {topic.topic: topic for topic in heard.topics()}
     own = [topic for topic in heard.topics() if topic.topic.startswith(f"{ROOT}/")]
     for topic in heard.topics():
         if topic in own:
@@ -74,23 +78,39 @@ def discover(heard: Heard, site: str, gateway: str = "") -> Discovery:
     for group in groups:
         name = _free_name(group, taken)
         made = propose(group, name)
+        if not made.mapping["readings"]:
+            found.unmapped += [_unmapped(by_name[one.topic], NAMELESS) for one in group.topics]
+            continue
         made.mapping = {"name": name, "topic": group.template, "gateway": gateway or _gateway(group)} | made.mapping
         found.proposals.append(made)
     found.proposals.sort(key=lambda one: str(one.mapping["topic"]))
-    found.unmapped += [
-        _unmapped(topic, "its levels hold + # { or }, or belong to Tidemark, so no template can name it")
-        for topic in heard.topics()
-        if topic.topic in {one.topic for one in readable} - {one.topic for group in groups for one in group.topics}
-    ]
     if found.proposals:
-        bare = parse_mappings(file_text(site, found.proposals, []))
-        refused = {fault.topic for fault in preview(heard, bare).faults}
-        ignore = [one.topic for one in found.unmapped if one.topic in refused and not _MARKS & set(one.topic)]
-        found.text = file_text(site, found.proposals, ignore[:MAX_IGNORED])
+        _keep_what_reads(found, heard, site)
     return found
 
 
+def _keep_what_reads(found: Discovery, heard: Heard, site: str) -> None:
+    """Try the proposals on the messages: one that reads nothing is withdrawn, and what they can't read is ignored."""
+    shown = preview(heard, parse_mappings(file_text(site, found.proposals, [])))
+    reading = {one.mapping for one in shown.readings}
+    faults = {fault.topic: fault.detail for fault in reversed(shown.faults)}
+    by_name = {topic.topic: topic for topic in heard.topics()}
+    for one in [one for one in found.proposals if one.mapping["name"] not in reading]:
+        found.proposals.remove(one)
+        found.unmapped += [
+            _unmapped(
+                by_name[topic.topic], f"nothing of it can be used: {faults.get(topic.topic, 'it has no reading')}"
+            )
+            for topic in one.group.topics
+        ]
+    if found.proposals:
+        ignore = [one.topic for one in found.unmapped if one.topic in faults]
+        found.text = file_text(site, found.proposals, ignore[:MAX_IGNORED])
+
+
 def _readable(topic: HeardTopic) -> tuple[Readable | None, str]:
+    if not _can_be_named(topic.topic):
+        return None, "a template can't be written for this topic: it is empty or too long, or one of + # { } is in it"
     forms, why = [], ""
     for message in topic.messages:
         try:
@@ -114,22 +134,31 @@ def _unmapped(topic: HeardTopic, why: str) -> Unmapped:
 
 
 def _apart(groups: Sequence[Group]) -> list[Group]:
-    """Return the groups with templates of which no two fit one topic; a topic that no template can name drops out."""
+    """Return the groups with templates of which no two fit a topic that was heard; what can't be named drops out."""
     kept = _absorbed([group for one in groups for group in _usable(one)])
     clashing = {
         at
         for at, one in enumerate(kept)
         for other_at, other in enumerate(kept)
-        if at != other_at and overlap(_filter(one), _filter(other))
+        if at != other_at and _clash(one, other)
     }
     return [group for at, one in enumerate(kept) for group in ([one] if at not in clashing else _literal(one))]
 
 
+def _clash(one: Group, other: Group) -> bool:
+    mine, theirs = topic_template(one.template), topic_template(other.template)
+    if covers(mine.filter, theirs.filter) or covers(theirs.filter, mine.filter):
+        return True
+    both = ((mine, other), (theirs, one))
+    return any(template.match(topic.topic) is not None for template, group in both for topic in group.topics)
+
+
 def _usable(group: Group) -> list[Group]:
+    """Return the group, or one a topic where its template would take Tidemark's own topics."""
     try:
         topic_template(group.template)
     except TemplateError:
-        return [one for one in _literal(group) if _can_be_named(one.template)]
+        return _literal(group)
     return [group]
 
 
@@ -173,15 +202,16 @@ def _literal(group: Group) -> list[Group]:
     return made
 
 
-def _filter(group: Group) -> str:
-    return topic_template(group.template).filter
-
-
 def _gateway(group: Group) -> str:
     if group.family:
         return group.family
-    first = next((level for level in group.levels if level and not level.startswith("{")), "")
-    return first or "mqtt"
+    for level in group.levels:
+        try:
+            if not level.startswith("{"):
+                return checked_name("gateway", level)
+        except Refusal:
+            continue
+    return "mqtt"
 
 
 def _free_name(group: Group, taken: set[str]) -> str:

@@ -165,7 +165,9 @@ def _readings(items: Sequence[Any], prefix: str, hints: dict[str, Unit]) -> list
                 values.setdefault(path, []).append(float(value))
             elif isinstance(value, str) and path[-1].lower() in UNIT_NAMES:
                 units.setdefault(path[:-1], set()).add(value)
-    paths = [path for path in sorted(values) if not _is_again_in_fahrenheit(path, values)]
+    # A brace in a name would be read as a placeholder of the mapping.
+    named = [path for path in sorted(values) if not set("{}") & set("".join(path))]
+    paths = [path for path in named if not _is_again_in_fahrenheit(path, values)]
     names = _names(paths)
     return [
         _reading(expression(path), prefix + names[path], _unit(path, values[path], units.get(path[:-1]), hints))
@@ -204,7 +206,7 @@ def _telling(path: Path) -> Path:
 def _reading(value: str, quantity: str, unit: Unit) -> dict[str, Any]:
     reading: dict[str, Any] = {
         "value": value,
-        "quantity": quantity.replace("{=", "{ =") if "{=" in quantity else quantity,
+        "quantity": quantity,
     }
     if unit.unit:
         reading["unit"] = unit.unit

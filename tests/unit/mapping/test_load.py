@@ -81,7 +81,7 @@ def test_all_errors_come_at_once_and_name_their_mapping():
         assert part in text, part
 
 
-def test_topics_that_overlap_are_refused_because_a_message_would_count_twice():
+def test_a_topic_within_another_is_refused_because_a_message_would_count_twice():
     more = (
         GOOD
         + """
@@ -91,7 +91,7 @@ def test_topics_that_overlap_are_refused_because_a_message_would_count_twice():
     readings: [{value: a, quantity: q}]
 """
     )
-    with pytest.raises(MappingError, match=r"mappings sensors and all: their topics .* overlap"):
+    with pytest.raises(MappingError, match=r"mappings sensors and all: of their topics .* one takes all"):
         parse_mappings(more)
 
 
@@ -115,3 +115,21 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path):
     (tmp_path / "latin.yaml").write_bytes(b"\xff\xfe\xfa")
     with pytest.raises(MappingError, match=r"latin\.yaml"):
         load_mappings(tmp_path / "latin.yaml")
+
+
+def test_topics_that_cross_belong_to_the_first_that_fits():
+    more = (
+        GOOD
+        + """
+  - name: status
+    topic: "{device}/status/{component}"
+    device: "{device}"
+    readings: [{value: a, quantity: q}]
+"""
+    )
+    mappings = parse_mappings(more)
+    found = {
+        topic: mappings.match(topic).mapping.spec.name
+        for topic in ("tele/x/SENSOR", "x/status/y", "tele/status/SENSOR")
+    }
+    assert found == {"tele/x/SENSOR": "sensors", "x/status/y": "status", "tele/status/SENSOR": "sensors"}

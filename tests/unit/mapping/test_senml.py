@@ -64,6 +64,7 @@ def test_strings_and_booleans_stay_as_they_are():
         ([{"n": "a", "t": "now", "v": 1}], "malformed"),
         ([{"bn": None, "n": "a"}], "malformed"),
         ([{"bt": "x", "n": "a"}], "malformed"),
+        ([{"bt": None, "n": "a"}], "malformed"),
         ([{"bt": 10**400, "n": "a"}], "malformed"),
         ([{"bver": 11, "n": "a", "v": 1}], "unknown-version"),
         ([{"must_": 1, "n": "a", "v": 1}], "malformed"),
