@@ -88,6 +88,17 @@ def topic_template(text: str) -> TopicTemplate:
     return template
 
 
+def is_filter(text: str) -> bool:
+    """Whether a text is an MQTT topic filter.
+
+    >>> is_filter("tele/+/#"), is_filter("tele/#/x"), is_filter("tele+")
+    (True, False, False)
+    """
+    levels = text.split("/")
+    wild = [level for level in levels if "#" in level or "+" in level]
+    return bool(text) and "\0" not in text and "#" not in levels[:-1] and all(level in ("+", "#") for level in wild)
+
+
 def overlap(one: str, other: str) -> bool:
     """Whether some topic matches both filters.
 

@@ -54,6 +54,7 @@ def discover(
 
     settings = load_settings()
     _check_names(site, gateway)
+    _check_filters(topic or [])
     tried = load_mappings(mapping) if mapping is not None else None
     if out is not None and out.exists() and not force:
         raise CommandFailed(f"{out} is there already; name another file, or add --force")
@@ -88,6 +89,16 @@ def _check_names(site: str, gateway: str) -> None:
             raise typer.BadParameter(refusal.detail, param_hint=f"--{kind}") from refusal
         if set("{}") & set(name):
             raise typer.BadParameter(f"{name!r} holds a brace", param_hint=f"--{kind}")
+
+
+def _check_filters(filters: list[str]) -> None:
+    from connectors.mapping.topics import is_filter
+
+    for one in filters:
+        if not is_filter(one):
+            raise typer.BadParameter(
+                f"{one!r} is no MQTT topic filter; # is a last level, + any level", param_hint="--topic"
+            )
 
 
 def _print_json(heard: "Heard", found: "Discovery", shown: "Preview | None") -> None:

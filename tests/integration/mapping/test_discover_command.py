@@ -138,7 +138,8 @@ def test_a_broker_that_is_not_there_or_refuses_us_is_out_of_reach(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--site", "a/b"], ["--gateway", "{x}"], ["--seconds", "0"], ["--try", "/absent.yaml"]]
+    "arguments",
+    [["--site", "a/b"], ["--gateway", "{x}"], ["--seconds", "0"], ["--topic", "a/#/b"], ["--try", "/absent.yaml"]],
 )
 def test_wrong_usage_is_told_before_anybody_listens(arguments: list[str]) -> None:
     done = discover(1, *arguments)
