@@ -1,8 +1,11 @@
 """The mapping file that the settings name, and what the service does with one that can't be used."""
 
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from connectors.kit import service
 from connectors.kit.settings import MqttSettings, Settings, SettingsError
@@ -25,6 +28,18 @@ def test_the_file_is_read(tmp_path: Path) -> None:
     assert mappings_of(settings(file)).filters == ("x",)
 
 
+@pytest.fixture
+def restored() -> Iterator[None]:
+    """Undo what a service sets for its whole process: logs, and who is told of signals."""
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = [signal.getsignal(number) for number in numbers]
+    yield
+    structlog.reset_defaults()
+    for number, handler in zip(numbers, before, strict=True):
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("restored")
 def test_a_file_that_can_not_be_used_is_a_fault_of_the_settings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
