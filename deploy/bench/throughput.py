@@ -83,7 +83,8 @@ def run_plain(stack: Stack, load: Load, processes: int) -> Cell:
     """Run the plain loop in so many processes."""
     bootstrap = stack.settings.kafka.bootstrap
     output = f"bench.plain.{processes}"
-    created = AdminClient({"bootstrap.servers": bootstrap}).create_topics(
+    admin = AdminClient({"bootstrap.servers": bootstrap})  # Ends, with its answers, when nobody holds it.
+    created = admin.create_topics(
         [NewTopic(output, load.shards, 1, config={"message.timestamp.type": "LogAppendTime"})]
     )
     for each in created.values():
