@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from connectors.kit.settings import Settings
 from deploy.local.effective import SUBSCRIPTIONS_NAME, write_private
+from deploy.local.flink.submit import is_wanted
 from deploy.local.health import check_http, check_job
 from deploy.local.layout import Layout
 from deploy.local.part import DATABASE, TOPICS, Launch, Part
@@ -36,13 +37,18 @@ def service_parts(settings: Settings, layout: Layout) -> list[Part]:
         Part(
             name="job",
             launch=lambda: Launch((sys.executable, "-m", "deploy.local.flink.keeper")),
-            check=lambda: check_job(settings.flink.rest),
+            check=lambda: job_problem(settings),
             # None: it plans the job while the cluster and the topics are still on their way, and waits for them itself.
             stage=0,
             stop_s=60.0,  # it stops the job with a savepoint; without one, the newest checkpoint is there
             start_s=600.0,
         ),
     ]
+
+
+def job_problem(settings: Settings) -> str | None:
+    """Return why the job does not run, or None; one that somebody stopped by hand is left so, and is no problem."""
+    return check_job(settings.flink.rest) if is_wanted(settings) else None
 
 
 def _notifier(settings: Settings, layout: Layout) -> Part:
