@@ -214,7 +214,7 @@ class Device:
         self._mids.clear()
         topic = gateway_topic(self.options.site, self.options.gateway, "status")
         link.publish(topic, self._status("online"), retain=True)
-        self._sender.connected(self._connected.session_present, self._connected.receive_maximum, now_ms)
+        self._sender.connected(self._connected.receive_maximum, now_ms)
 
     def _puback(self, mid: int, problem: str, unheard: bool, now_ms: int) -> None:
         seq = self._mids.pop(mid, None)

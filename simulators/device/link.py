@@ -63,7 +63,6 @@ class Will:
 class Connected:
     """The broker accepted us; `packet_limit` is the largest packet that it takes, 0 for no limit."""
 
-    session_present: bool
     receive_maximum: int
     packet_limit: int
 
@@ -219,13 +218,12 @@ class Link:
 
         return guarded
 
-    def _on_connect(self, _: Client, __: Any, flags: ConnectFlags, code: ReasonCode, properties: Properties) -> None:
+    def _on_connect(self, _: Client, __: Any, ___: ConnectFlags, code: ReasonCode, properties: Properties) -> None:
         if code.is_failure:
             self.events.append(Lost(f"refused: {code}"))
             return
         self.events.append(
             Connected(
-                flags.session_present,
                 int(getattr(properties, "ReceiveMaximum", _ASKED_OF_BROKER)),
                 int(getattr(properties, "MaximumPacketSize", 0)),
             )

@@ -1,8 +1,9 @@
 """What to send next: the pure core of the device client. It knows no MQTT, disk or clock.
 
-Three marks move over the sequence numbers of the outbox: `acked` (in Kafka, by the bridge's word), `taken` (in the
-broker, by its PUBACK) and `next` (given to MQTT). Only `acked` is safety; `taken` saves sending twice what the broker
-still holds when a connection breaks.
+Two marks move over the sequence numbers of the outbox: `acked` (in Kafka, by the bridge's word) and `next` (given to
+MQTT). A broker's PUBACK only makes room: a broker that was killed comes back with the sessions of a moment before and
+without what it took since, and looks like one that lost nothing. So each connection begins again behind `acked`, with
+a single pack until one reaches a subscriber; else a bridge that subscribes amid a burst would get the later half first.
 """
 
 from collections.abc import Iterator
@@ -48,14 +49,11 @@ class Sender:
         self.newest = newest
         self.next = acked + 1
         self.resent = 0
-        self._taken = acked
-        self._taken_ahead: set[int] = set()
         self._flight: dict[int, int] = {}
         self._highest = acked
         self._cap = 0
         self._waiting_since = 0
         self._timeout = limits.ack_timeout_ms
-        self._begun = False
         self._probing = False
         self._quiet_until: int | None = None
 
@@ -73,21 +71,13 @@ class Sender:
         """Packs up to `newest` are in the outbox."""
         self.newest = max(self.newest, newest)
 
-    def connected(self, session_present: bool, receive_maximum: int, now_ms: int) -> None:
-        """A connection is ready; it takes `receive_maximum` packs without PUBACK.
-
-        A broker that kept the session keeps what it took. One that didn't, or a device that has just started and
-        doesn't know what was taken, needs everything again.
-        """
+    def connected(self, receive_maximum: int, now_ms: int) -> None:
+        """A connection is ready; it takes `receive_maximum` packs without PUBACK."""
         self._cap = max(1, receive_maximum)
         self._flight.clear()
-        self._probing = False
+        self._probing = True
         self._quiet_until = None
-        if session_present and self._begun:
-            self.next = max(self._taken, self.acked) + 1
-        else:
-            self._rewind()
-        self._begun = True
+        self._rewind()
         self._timeout = self.limits.ack_timeout_ms
         self._waiting_since = now_ms
 
@@ -124,14 +114,9 @@ class Sender:
         self.next = seq + 1
 
     def taken(self, seq: int) -> None:
-        """The broker has `seq`."""
-        if self._flight.pop(seq, None) is None:
-            return
-        self._probing = False
-        self._taken_ahead.add(seq)
-        while self._taken + 1 in self._taken_ahead:
-            self._taken += 1
-            self._taken_ahead.discard(self._taken)
+        """The broker has `seq`, and someone subscribes to it."""
+        if self._flight.pop(seq, None) is not None:
+            self._probing = False
 
     def refused(self, seq: int) -> None:
         """The broker refused `seq`; it is sent again after the timeout."""
@@ -149,8 +134,6 @@ class Sender:
         if seq <= self.acked:
             return False
         self.acked = seq
-        self._taken = max(self._taken, seq)
-        self._taken_ahead = {ahead for ahead in self._taken_ahead if ahead > self._taken}
         self.next = max(self.next, seq + 1)
         self._waiting_since = now_ms
         self._timeout = self.limits.ack_timeout_ms
@@ -168,5 +151,3 @@ class Sender:
 
     def _rewind(self) -> None:
         self.next = self.acked + 1
-        self._taken = self.acked
-        self._taken_ahead.clear()

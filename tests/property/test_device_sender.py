@@ -23,25 +23,30 @@ class DeviceAndWorld(RuleBasedStateMachine):
         self.in_kafka = 0
         self.broker: list[int] = []
         self.wire: list[int] = []
-        self.session = False
+        self.subscribed = False
+        self.appeared: list[int] = []
         self.online = False
         self.receive_maximum = 10
+        self.lossless = False
         self.core = Sender(LIMITS, 0, 0)
 
-    @initialize(maximum=st.integers(1, 8))
-    def broker_takes(self, maximum: int) -> None:
+    @initialize(maximum=st.integers(1, 8), lossless=st.booleans())
+    def broker_takes(self, maximum: int, lossless: bool) -> None:
         self.receive_maximum = maximum
+        self.lossless = lossless
 
     @rule(count=st.integers(1, 6))
     def commit(self, count: int) -> None:
         self.newest += count
         self.core.committed(self.newest)
+        self.send()
 
     @rule()
     def connect(self) -> None:
         if not self.online:
-            self.core.connected(self.session, self.receive_maximum, self.now)
-            self.online = self.session = True
+            self.core.connected(self.receive_maximum, self.now)
+            self.online = True
+            self.send()
 
     @rule()
     def break_connection(self) -> None:
@@ -52,8 +57,8 @@ class DeviceAndWorld(RuleBasedStateMachine):
     @rule(ms=st.integers(1, 300))
     def wait(self, ms: int) -> None:
         self.now += ms
+        self.send()
 
-    @rule()
     def send(self) -> None:
         for seq in self.core.due(self.now):
             assert self.online
@@ -67,27 +72,33 @@ class DeviceAndWorld(RuleBasedStateMachine):
     @rule(count=st.integers(1, 5))
     def puback(self, count: int) -> None:
         for seq in self.wire[:count]:
-            self.broker.append(seq)
-            self.core.taken(seq)
+            if self.subscribed:
+                self.broker.append(seq)
+                self.core.taken(seq)
+            else:
+                self.core.unheard(seq, self.now)
         del self.wire[:count]
+        self.send()
 
-    @precondition(lambda self: self.wire)
+    @rule(before=st.integers(0, 3))
+    def bridge_subscribes(self, before: int) -> None:
+        """It does so at any time, so amid a burst."""
+        self.puback(before)
+        self.subscribed = True
+        self.puback(1)
+
+    @precondition(lambda self: self.wire and not self.lossless)
     @rule()
     def refuse(self) -> None:
         self.core.refused(self.wire.pop(0))
-
-    @precondition(lambda self: self.wire)
-    @rule(count=st.integers(1, 5))
-    def nobody_subscribes(self, count: int) -> None:
-        for seq in self.wire[:count]:
-            self.core.unheard(seq, self.now)
-        del self.wire[:count]
 
     @rule(count=st.integers(1, 5))
     def bridge_takes(self, count: int) -> None:
         for seq in self.broker[:count]:
             if seq == self.in_kafka + 1:
                 self.in_kafka = seq
+            if seq not in self.appeared:
+                self.appeared.append(seq)
         del self.broker[:count]
 
     @rule()
@@ -96,14 +107,21 @@ class DeviceAndWorld(RuleBasedStateMachine):
             self.core.acknowledged(self.in_kafka, self.now)
             self.acked = max(self.acked, self.in_kafka)
 
+    @precondition(lambda self: not self.lossless)
     @rule()
     def broker_loses_its_queue(self) -> None:
         self.broker.clear()
 
     @rule()
-    def broker_crashes(self) -> None:
+    def broker_forgets_all(self) -> None:
         self.broker.clear()
-        self.session = False
+        self.subscribed = False
+        self.break_connection()
+
+    @rule(kept=st.integers(0, 10))
+    def broker_falls_back(self, kept: int) -> None:
+        """Killed, it comes back with its sessions and without what it took last."""
+        del self.broker[kept:]
         self.break_connection()
 
     @rule()
@@ -117,12 +135,26 @@ class DeviceAndWorld(RuleBasedStateMachine):
         assert self.core.acked == self.acked <= self.in_kafka <= self.newest
         assert self.core.next > self.core.acked
 
+    @invariant()
+    def packs_first_appear_in_order(self) -> None:
+        """Unless the broker refuses one or drops some of its queue while the connection stands."""
+        if self.lossless:
+            assert self.appeared == sorted(self.appeared)
+
+    @rule()
+    def all_works_for_a_while(self) -> None:
+        self.connect()
+        self.wait(81)
+        for _ in range(3):
+            self.puback(WINDOW)
+            self.bridge_takes(100)
+
     def teardown(self) -> None:
         """Once all works again, everything committed gets into Kafka and out of the outbox, without other help."""
+        self.subscribed = True
         for _ in range(40 + 8 * self.newest):
             self.connect()
             self.wait(401)
-            self.send()
             self.puback(100)
             self.bridge_takes(100)
             self.ack()
@@ -132,5 +164,5 @@ class DeviceAndWorld(RuleBasedStateMachine):
         assert self.core.idle
 
 
-DeviceAndWorld.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+DeviceAndWorld.TestCase.settings = settings(max_examples=300, stateful_step_count=40, deadline=None)
 TestDeviceAndWorld = DeviceAndWorld.TestCase
