@@ -1,4 +1,4 @@
-"""One running stack, with one job, for all tests of the pipeline."""
+"""The running pipeline, with one job, for all tests of it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,33 +6,19 @@ from pathlib import Path
 import pytest
 
 from deploy.local.stack import Stack
-from tests.support.pipeline import SERVICES, STORES, Pipeline, pipeline_settings
-from tests.support.receiver import Receiver, write_subscriptions
+from tests.support.pipeline import SERVICES, STORES, Pipeline
 
 
 @pytest.fixture(scope="session")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("pipeline")
-
-
-@pytest.fixture(scope="session")
-def receiver(folder: Path) -> Iterator[Receiver]:
-    with Receiver() as one:
-        write_subscriptions(folder / "subscriptions.yaml", one)
-        yield one
-
-
-@pytest.fixture(scope="session")
-def pipeline(folder: Path, receiver: Receiver) -> Iterator[Pipeline]:
-    with Stack(pipeline_settings(folder), folder) as stack:
-        stack.start(STORES)
-        running = Pipeline(stack)
-        try:
-            running.publish_rules()
-            stack.start(SERVICES)
-            yield running
-        finally:
-            running.close()
+def pipeline(real_parts: Stack) -> Iterator[Pipeline]:
+    real_parts.start(STORES)
+    running = Pipeline(real_parts)
+    try:
+        running.publish_rules()
+        real_parts.start(SERVICES)
+        yield running
+    finally:
+        running.close()
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import pytest
 
 from deploy.local.flink.package import PROJECT, ROOMS
 from deploy.local.flink.submit import SubmitFailed, is_wanted, stop, submit
-from tests.support.keep_savepoint import KEPT
 from tests.support.load import load, settle
 from tests.support.observe import wait_until
 from tests.support.pipeline import Pipeline
@@ -73,14 +72,3 @@ def test_a_savepoint_is_restored_with_changed_detectors_in_workers_without_tidem
 def test_t22_a_second_job_is_refused_while_one_runs(pipeline: Pipeline) -> None:
     with pytest.raises(SubmitFailed, match=r"running already .* tidemark job stop"):
         submit(pipeline.settings)
-
-
-@pytest.mark.parametrize("kept", sorted(KEPT.iterdir()), ids=lambda kept: kept.name)
-def test_savepoints_of_earlier_versions_are_restored(pipeline: Pipeline, outboxes: Path, kept: Path) -> None:
-    """Its offsets are those of another Kafka. Every shard's state is read, or its windows would not be judged."""
-    stop(pipeline.settings, print, by_hand=True)
-    done = submit(pipeline.settings, savepoint=kept.as_uri(), echo=print)
-    assert done.restored_from == kept.as_uri()
-    pipeline.stack.wait_healthy("job")
-    with load(pipeline, outboxes, f"kept{kept.name}") as one:
-        settle(pipeline, one)

@@ -1,4 +1,4 @@
-"""One stack of stores for the services that only read Kafka: no job, no bridge."""
+"""The stores for services that only read Kafka; they run as processes of the tests, with settings of their own."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,17 +7,16 @@ import pytest
 
 from deploy.local.stack import Stack
 from tests.support.sinks import Influx
-from tests.support.stack import short_settings
 
 STORES = ["kafka", "influxd", "mosquitto"]
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    folder = tmp_path_factory.mktemp("sinks")
-    with Stack(short_settings(folder, STORES), folder, echo=print) as one:
-        one.start(STORES)
-        yield one
+def stack(real_parts: Stack) -> Stack:
+    """Without whatever the pipeline's tests ran: two consumers of one group would share its partitions."""
+    real_parts.start(STORES)
+    real_parts.stop([name for name in real_parts.parts if name not in STORES])
+    return real_parts
 
 
 @pytest.fixture
