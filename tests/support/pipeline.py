@@ -58,13 +58,38 @@ STORES = ["mosquitto", "kafka", "influxd", "jobmanager", "taskmanager"]
 SERVICES = ["bridge", "influxdb-writer", "notifier", "job"]
 
 
+MAPPINGS = """\
+site: test
+mappings:
+  - name: climate
+    topic: shop/{gateway}/{device}/state
+    gateway: "{gateway}"
+    device: "{device}"
+    time: {at: ts, form: epoch_ms}
+    readings:
+      - {value: temperature, quantity: temperature, unit: Cel}
+      - {value: humidity, quantity: humidity, unit: "%RH"}
+  - name: level
+    topic: shop/{gateway}/{device}/level
+    gateway: "{gateway}"
+    format: text
+    device: "{device}"
+    readings: [{value: "@", quantity: level, unit: m}]
+"""
+"""Devices that publish in a form of their own."""
+
+
 def pipeline_settings(folder: Path) -> Settings:
-    """Return settings with short times, on free ports; nothing is read from the environment or a file."""
+    """Return settings with short times, on free ports; nothing is read from the environment or another file."""
+    mappings = folder / "mappings.yaml"
+    mappings.write_text(MAPPINGS)
     return on_free_ports(
         Settings(
             time=TimeSettings(grid_ms=WINDOW_MS, window_ms=WINDOW_MS, disorder_ms=DISORDER_MS),
             clock=ClockSettings(),
-            mqtt=MqttSettings(keepalive_s=KEEPALIVE_S, reconnect_min_s=0.2, reconnect_max_s=1.0),
+            mqtt=MqttSettings(
+                keepalive_s=KEEPALIVE_S, reconnect_min_s=0.2, reconnect_max_s=1.0, mappings_file=mappings
+            ),
             kafka=KafkaSettings(),
             topics=TopicSettings(shards=SHARDS),
             bridge=BridgeSettings(ack_ms=200, heartbeat_grace_ms=1_500, table_hold_ms=1_500),

@@ -96,8 +96,8 @@ def stop_before_commit(pipeline: Pipeline) -> list[Record]:
     stack = pipeline.stack
     for attempt in range(40):
         number = begun_checkpoint(pipeline)
-        # From the checkpoint's folder to the order to the task manager it takes some milliseconds, more or fewer.
-        time.sleep(0.002 * (attempt % 8))
+        # From the checkpoint's folder to the order to the task manager it takes some milliseconds, many on a busy machine.
+        time.sleep(0.002 * (attempt % 8) * (1 + attempt // 8))
         stack.kill("jobmanager", signal.SIGSTOP)
         time.sleep(0.7)
         stack.kill("taskmanager", signal.SIGSTOP)
