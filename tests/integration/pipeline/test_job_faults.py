@@ -96,7 +96,7 @@ def stop_before_commit(pipeline: Pipeline) -> list[Record]:
     stack = pipeline.stack
     for attempt in range(40):
         number = begun_checkpoint(pipeline)
-        # From the checkpoint's folder to the order to the task manager it takes some milliseconds, many on a busy machine.
+        # From the folder to the order to the task manager it takes some milliseconds, many on a busy machine.
         time.sleep(0.002 * (attempt % 8) * (1 + attempt // 8))
         stack.kill("jobmanager", signal.SIGSTOP)
         time.sleep(0.7)
