@@ -13,12 +13,15 @@ def settings(options: Options) -> dict[str, str]:
         "pipeline.name": options.name,
         "pipeline.max-parallelism": str(max_parallelism(options.shards)),
         # A watermark each 50 ms and short bundles: together they are most of an alert's latency beside the checkpoint
-        # (their defaults would add a second). Flink waits for a bundle to be judged before it hands over the next, so
-        # the shortest ones cost a third of the throughput; who waits for a checkpoint anyway gains nothing by them.
+        # (their defaults would add a second).
         "pipeline.auto-watermark-interval": "50 ms",
-        "python.fn-execution.bundle.time": "100" if options.delivery == "exactly-once" else "10",
+        # Flink waits for a bundle to be judged before it hands over the next, so short ones cost a third of the
+        # throughput. With exactly-once nobody sees an alert before the next checkpoint, which ends the bundle anyway.
+        "python.fn-execution.bundle.time": str(options.checkpoint_ms) if options.delivery == "exactly-once" else "10",
         # A checkpoint waits until a bundle has been judged, and a window of a large shard takes a tenth of a second.
         "python.fn-execution.bundle.size": "20",
+        # No operator of ours changes a record that it was given, so none needs a copy.
+        "pipeline.object-reuse": "true",
         "python.execution-mode": "process",
         # Else the workers, which take none of it, would halve what the window operators may buffer.
         "python.fn-execution.memory.managed": "false",

@@ -71,16 +71,26 @@ def _written(message: Any) -> Summaries:
     return {key: Written(message.timestamp()[1], summary.readings, digest(summary))}
 
 
-def steady_rate(summaries: Summaries) -> tuple[float, float]:
-    """Return readings per second between the first summary and the last, and those seconds.
+WARM_UP_SHARE = 1 / 3
+"""Of all readings: what a contender judges before its rate counts. Java compiles for half a minute as it begins."""
 
-    The first window's summaries, one a shard, are left out of the count: what led to them was start-up.
+
+def steady_rate(summaries: Summaries) -> tuple[float, float]:
+    """Return readings per second after the warm-up, and for how many seconds that went on.
+
+    >>> at_s = {0: 10, 1: 20, 2: 21, 3: 22}
+    >>> steady_rate({(0, window): Written(second * 1000, 100, "") for window, second in at_s.items()})
+    (100.0, 2.0)
     """
-    first_start = min(start for _, start in summaries)
-    later = [one for (_, start), one in summaries.items() if start > first_start]
-    first_ms = min(one.append_ms for (_, start), one in summaries.items() if start == first_start)
-    seconds = (max(one.append_ms for one in later) - first_ms) / 1000
-    return sum(one.readings for one in later) / seconds, seconds
+    written = sorted(summaries.values(), key=lambda one: one.append_ms)
+    warm_up = WARM_UP_SHARE * sum(one.readings for one in written)
+    seen = warm_at = 0
+    while seen < warm_up:
+        seen += written[warm_at].readings
+        warm_at += 1
+    counted = written[warm_at:]
+    seconds = (counted[-1].append_ms - written[warm_at - 1].append_ms) / 1000
+    return sum(one.readings for one in counted) / seconds, seconds
 
 
 def differences(one: Summaries, other: Summaries) -> list[str]:

@@ -122,7 +122,8 @@ def write_flink_conf(settings: Settings, folder: Path, classes: ClassData) -> Fl
         task_manager=_command(
             distribution,
             conf,
-            options("taskmanager", "-XX:+UseG1GC", *compiling, *task_manager.java_options()),
+            # Most of the heap is windows that live for seconds: G1 takes a fifth more processor time to collect them.
+            options("taskmanager", "-XX:+UseParallelGC", *compiling, *task_manager.java_options()),
             TASK_MANAGER_CLASS,
         ),
         conf=conf,
