@@ -27,12 +27,15 @@ def take_folder(folder: Path, settings: Settings, what: dict[str, object]) -> No
     Raises
     ------
     StackError
-        If the folder holds something else: nothing of a user's is deleted.
+        If the folder holds something else, of which nothing is deleted, or can't be written to.
     """
     if folder.exists() and not (folder / MARK).exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise StackError(f"{folder} holds something that is no replay's; name a new folder for --own-stack")
     Stack(settings, folder).stop()
     for name in _MADE:
         shutil.rmtree(folder / name, ignore_errors=True)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / MARK).write_bytes(msgspec.json.format(msgspec.json.encode(what), indent=2) + b"\n")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / MARK).write_bytes(msgspec.json.format(msgspec.json.encode(what), indent=2) + b"\n")
+    except OSError as error:
+        raise StackError(f"{folder} can't be written to: {error.strerror}") from error

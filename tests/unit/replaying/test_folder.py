@@ -34,3 +34,5 @@ def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StackError, match="holds something"):
         take(tmp_path / "file")
+    with pytest.raises(StackError, match="below can't be written to: Not a directory"):
+        take(tmp_path / "file" / "below")
