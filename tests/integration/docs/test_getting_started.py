@@ -120,7 +120,7 @@ def test_as_the_page_says(user: User) -> None:
         assert "topic: cellar/{device}" in (user.folder / "mappings.yaml").read_text()
         user.writes("tidemark.toml", mappings)
         user.writes("subscriptions.yaml", subscriptions)
-        assert "boiler/temperature" in user.types(restart)
+        assert '"device":"boiler","quantity":"temperature"' in user.types(restart)
         wait_until(lambda: learning(user) == 0, 300, "the series to be learned", lambda: learning(user), step_s=3)
         assert "unusual-value" in user.types(happen, timeout_s=120)
         notes = user.folder / "alerts.jsonl"

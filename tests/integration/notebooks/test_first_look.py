@@ -12,7 +12,9 @@ def test_it_draws_the_sample() -> None:
     notebook = read_notebook("first_look")
     (opening,) = [cell for cell in notebook.cells if "open_demo()" in cell.source]
     # Whatever demo runs in this clone is its user's.
-    opening.source = opening.source.replace("open_demo()", f"open_demo(open_demo.__defaults__[0] / {'none'!r})")
+    opening.source = "from notebooks.demo import DEMO\n" + opening.source.replace(
+        "open_demo()", 'open_demo(DEMO / "none")'
+    )
     run_notebook(notebook, timeout_s=120)
     assert pictures(notebook) == 3
     said = printed(notebook)

@@ -67,7 +67,7 @@ def test_replay_names_file_line_and_reason(monkeypatch: pytest.MonkeyPatch, tmp_
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("--own-stack own --outbox boxes", "the outbox lies in that folder"),
+        ("--own-stack own --outbox boxes", "keeps its outbox in that folder"),
         ("--gateway hall/2", "holds one of / + #"),
         ("--site +", "holds one of / + #"),
         ("--own-stack own --minutes 0", "--minutes"),
