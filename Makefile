@@ -5,7 +5,7 @@ SHELL := /bin/bash
 
 PY := .venv/bin/python
 TIDEMARK := .venv/bin/tidemark
-CODE := connectors jobs simulators deploy tests
+CODE := connectors jobs simulators deploy notebooks tests
 
 help: ## Show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -39,4 +39,4 @@ bench: setup ## Readings per second of the job and of a plain loop, into var/ben
 
 clean: down ## Remove .venv, var and caches
 	rm -rf .venv var .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
-	find connectors jobs simulators deploy tests -name __pycache__ -prune -exec rm -rf {} +
+	find connectors jobs simulators deploy notebooks tests -name __pycache__ -prune -exec rm -rf {} +

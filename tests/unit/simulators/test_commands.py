@@ -62,3 +62,25 @@ def test_replay_names_file_line_and_reason(monkeypatch: pytest.MonkeyPatch, tmp_
     code, err = tidemark(monkeypatch, tmp_path, "replay", "machine.csv", "other.csv", "--device", "press-3")
     assert code == 2
     assert "--device names one device" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--own-stack own --outbox boxes", "keeps its outbox in that folder"),
+        ("--gateway hall/2", "holds one of / + #"),
+        ("--site +", "holds one of / + #"),
+        ("--own-stack own --minutes 0", "--minutes"),
+        ("--own-stack own --window-s 0", "--window-s"),
+        ("--own-stack own --columns heat", "no column heat; there are value"),
+        ("--own-stack own --shift-days -6000", "move it by --shift-days"),
+    ],
+)
+def test_replay_on_its_own_says_what_is_wrong_before_it_starts_anything(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arguments: str, message: str
+) -> None:
+    (tmp_path / "machine.csv").write_text("timestamp,value\n2013-12-02 00:00:00,1\n2013-12-02 00:05:00,2\n")
+    code, err = tidemark(monkeypatch, tmp_path, "replay", "machine.csv", *arguments.split())
+    assert code == 2
+    assert message in " ".join(err.replace("│", " ").split())  # the box that usage errors stand in breaks lines
+    assert not (tmp_path / "own").exists()

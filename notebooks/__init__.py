@@ -1,0 +1,1 @@
+"""Notebooks to begin with, and what they share. Nothing imports them."""
