@@ -9,7 +9,20 @@ import typer
 
 from deploy.command.exits import EXIT_INTERRUPTED, EXIT_OK, exit_code
 
-MODULES = ("stack", "doctor", "tail", "discover", "deadletters", "late", "job", "simulate", "replay", "demo", "books")
+MODULES = (
+    "stack",
+    "gateways",
+    "doctor",
+    "tail",
+    "discover",
+    "deadletters",
+    "late",
+    "job",
+    "simulate",
+    "replay",
+    "demo",
+    "books",
+)
 """Files of this folder that have subcommands; each has `register(app)`. The order is that of the help."""
 
 EXITS = "Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 3 something can't be reached, 130 interrupted."

@@ -38,12 +38,13 @@ def replay(
     from connectors.wire.topics import DAY_MS
     from deploy.command.exits import EXIT_USAGE
     from deploy.command.sending import complain, send, show
+    from deploy.local.gate.running import with_login
     from simulators.device import OutboxError
     from simulators.fleet.run import Gateways, broker_of, build_devices
     from simulators.replay import RecordingError, read_recording, recording_table, replay_packs
 
     try:
-        settings = load_settings()
+        settings = with_login(load_settings())
         if device is not None and len(files) > 1:
             raise RecordingError("--device names one device, but there are several files; leave it out")
         wanted = [name.strip() for name in columns.split(",") if name.strip()]
