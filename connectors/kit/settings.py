@@ -251,10 +251,6 @@ class MonitorSettings(Section):
         description="Log of the broker, in which refusals are counted; `tidemark up` sets it for a broker that listens "
         "beyond loopback.",
     )
-    broker_acl_file: Path | None = Field(
-        None,
-        description="What each of the broker's users may do, by which refused subscriptions are known; set as well.",
-    )
     metrics_port: int = Field(19104, description="Loopback port of /metrics, /healthz and /readyz.")
 
 

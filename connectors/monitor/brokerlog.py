@@ -4,34 +4,20 @@ from collections import Counter
 from pathlib import Path
 
 from connectors.kit.follow import Follower
-from connectors.monitor.refusals import Grants, Reason, read_grants, refusal
+from connectors.monitor.refusals import Reason, Refusals
 
 
 class BrokerLog:
-    """The broker's log and access list, looked at from time to time.
+    """The broker's log, looked at from time to time; it may be absent at first."""
 
-    Parameters
-    ----------
-    log, acl
-        Files; they may be absent at first. Without an access list no subscription counts as refused.
-    """
-
-    def __init__(self, log: Path, acl: Path | None) -> None:
+    def __init__(self, log: Path) -> None:
         self._follower = Follower(log)
-        self._acl = acl
+        self._refusals = Refusals()
 
     def refusals(self) -> Counter[Reason]:
         """Return what was refused since the last look."""
-        lines = self._follower.lines()
-        # Read anew: a gateway added a moment ago has perhaps subscribed already.
-        grants = self._grants() if lines else {}
-        return Counter(reason for line in lines if (reason := refusal(line, grants)) is not None)
-
-    def _grants(self) -> Grants:
-        try:
-            return {} if self._acl is None else read_grants(self._acl.read_text())
-        except FileNotFoundError:
-            return {}
+        read = (self._refusals.read(line) for line in self._follower.lines())
+        return Counter(reason for reason in read if reason is not None)
 
     def close(self) -> None:
         """Close the log."""

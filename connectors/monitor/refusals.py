@@ -1,19 +1,14 @@
-"""What the MQTT broker refused, by its log: one line, one reason. Pure.
+"""What the MQTT broker refused, by its log. Pure.
 
-The lines are those of mosquitto 2.0 with its log types error, notice, subscribe and debug.
+The lines are those of mosquitto 2.0 with its log types error, notice, subscribe and debug. Of a refused publish there
+is a line. Of a refused subscription there is none, but one is missing: `id qos topic` after the topic asked for.
 """
 
 import re
-from collections.abc import Mapping, Sequence
 from typing import Literal, get_args
-
-from connectors.mapping.topics import covers
 
 Reason = Literal["credentials", "topic", "subscription", "tls", "protocol", "size", "connections"]
 REASONS: tuple[Reason, ...] = get_args(Reason)
-
-Grants = Mapping[str, Sequence[str]]
-"""User → topic filters that it may read. A gateway's user name is its client id."""
 
 _STAMP = r"[^ ]+: "
 _LEFT = "unexpected eof while reading"
@@ -29,47 +24,48 @@ _PATTERNS: tuple[tuple[Reason, re.Pattern[str]], ...] = (
     ("size", re.compile(_STAMP + r"Client \S+ disconnected due to oversize packet\.$")),
     ("protocol", re.compile(_STAMP + r"Client \S+ disconnected due to (?:protocol error|malformed packet)\.$")),
 )
-_SUBSCRIBED = re.compile(_STAMP + r"(\S+) [012] (.+)$")
-_SHARED = re.compile(r"\$share/[^/]*/(.+)")
+_SUBSCRIBE = re.compile(_STAMP + r"Received SUBSCRIBE from ")
+_ASKED = re.compile(_STAMP + r"\t(.+) \(QoS [012]\)$")
+_GRANTED = re.compile(_STAMP + r"\S+ [012] (.+)$")
 
 
-def refusal(line: str, grants: Grants) -> Reason | None:
-    """Return why the broker refused somebody something, if that is what a line says.
+def refusal(line: str) -> Reason | None:
+    """Return why the broker refused somebody something, if that is what one line says.
 
-    mosquitto grants every subscription and then delivers nothing that the user may not read, so a subscription to more
-    than that counts as refused.
-
-    >>> refusal("2026-01-01T00:00:00: Client <unknown> disconnected, not authorised.", {})
+    >>> refusal("2026-01-01T00:00:00: Client <unknown> disconnected, not authorised.")
     'credentials'
-    >>> refusal("2026-01-01T00:00:00: pi-7 1 #", {"pi-7": ["tidemark/v1/plant-1/pi-7/ack"]})
-    'subscription'
     """
     for reason, pattern in _PATTERNS:
         if pattern.match(line):
             return None if reason == "tls" and _LEFT in line else reason
-    subscribed = _SUBSCRIBED.match(line)
-    if subscribed is None or subscribed[1] not in grants:
-        return None
-    shared = _SHARED.fullmatch(subscribed[2])
-    wanted = shared[1] if shared else subscribed[2]
-    return None if any(covers(granted, wanted) for granted in grants[subscribed[1]]) else "subscription"
+    return None
 
 
-def read_grants(acl: str) -> dict[str, list[str]]:
-    r"""Return what each user may read, from mosquitto's access list.
+class Refusals:
+    """Reads the log line by line, as the broker, which does one thing after the other, wrote it."""
 
-    >>> read_grants("user a\ntopic read x/#\ntopic write y\n\nuser b\ntopic readwrite #\n")
-    {'a': ['x/#'], 'b': ['#']}
-    """
-    grants: dict[str, list[str]] = {}
-    user = None
-    for line in acl.splitlines():
-        word, _, rest = line.partition(" ")
-        if word == "user":
-            user = rest
-            grants.setdefault(user, [])
-        elif word == "topic" and user is not None:
-            access, _, topic = rest.partition(" ")
-            if access in ("read", "readwrite"):
-                grants[user].append(topic)
-    return grants
+    def __init__(self) -> None:
+        self._in_subscribe = False
+        self._asked = ""
+
+    def read(self, line: str) -> Reason | None:
+        """Take the next line in, and return why the broker refused something, if that is known now."""
+        if self._in_subscribe:
+            return self._subscription(line)
+        self._in_subscribe = _SUBSCRIBE.match(line) is not None
+        return None if self._in_subscribe else refusal(line)
+
+    def _subscription(self, line: str) -> Reason | None:
+        granted = _GRANTED.match(line)
+        if self._asked and granted and granted[1] == self._asked:
+            self._asked = ""
+            return None
+        refused = bool(self._asked)
+        asked = _ASKED.match(line)
+        self._asked = asked[1] if asked else ""
+        if asked is None:  # SUBACK, or the end of a connection that broke in the middle
+            self._in_subscribe = _SUBSCRIBE.match(line) is not None
+            # Not lost where one line ends a subscription and tells of another refusal: the broker closes the
+            # connection then, and what it asked for last is not judged.
+            return refusal(line) or ("subscription" if refused else None)
+        return "subscription" if refused else None

@@ -34,7 +34,7 @@ def body(service: Service) -> None:
     conditions = Conditions(limits(settings))
     # First of all: what is refused while Kafka is read counts, too.
     watched = settings.monitor
-    broker = BrokerLog(watched.broker_log_file, watched.broker_acl_file) if watched.broker_log_file else None
+    broker = BrokerLog(watched.broker_log_file) if watched.broker_log_file else None
     try:
         standing = Standing(past_events(reader))
     except KafkaException as error:

@@ -60,9 +60,8 @@ def _logged_in(settings: Settings, layout: Layout) -> MqttSettings:
 def _watching(settings: Settings, layout: Layout) -> MonitorSettings:
     """Return the monitor's settings: a broker that asks for logins has its refusals counted."""
     if not is_gated(settings) or settings.monitor.broker_log_file is not None:
-        return _absolute(settings.monitor, "broker_log_file", "broker_acl_file")
-    files = {"broker_log_file": layout.log_file("mosquitto"), "broker_acl_file": GatePaths(layout.folder).acl}
-    return settings.monitor.model_copy(update=files)
+        return _absolute(settings.monitor, "broker_log_file")
+    return settings.monitor.model_copy(update={"broker_log_file": layout.log_file("mosquitto")})
 
 
 def _subscriptions(notifier: NotifierSettings, layout: Layout) -> Path:

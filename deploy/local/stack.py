@@ -199,16 +199,15 @@ class Stack:
             raise StackError("\n".join(problems))
 
     def _open_gate(self, todo: list[Part]) -> None:
-        """Make what a listener beyond loopback needs; a broker that runs already gets a new certificate, too."""
+        """Make what a listener beyond loopback needs."""
         from deploy.local.gate.opening import prepare
-        from deploy.local.gate.running import reload_broker
 
         try:
             is_new = prepare(self.settings, self.layout, self._echo)
         except GateError as error:
             raise StackError(str(error)) from error
         if is_new and "mosquitto" not in {part.name for part in todo}:
-            reload_broker(self.layout)
+            self._echo("the broker that runs takes its new certificate with: tidemark down && tidemark up")
 
     def _ensure_supervisor(self) -> None:
         if self.is_up():

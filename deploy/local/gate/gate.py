@@ -4,16 +4,17 @@ import contextlib
 import fcntl
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from pathlib import Path
 
 import msgspec
 
 from deploy.local.effective import write_private
-from deploy.local.gate.acl import acl_text, passwords_text
 from deploy.local.gate.certificates import Identity, Unusable, issue_server, make_authority, read_identity, why_reissue
 from deploy.local.gate.error import GateError
 from deploy.local.gate.passwords import hashed, new_password
 from deploy.local.gate.paths import GatePaths
 from deploy.local.gate.registry import Registry
+from deploy.local.gate.security import document
 
 
 class Gate:
@@ -52,8 +53,7 @@ class Gate:
         """
         with self._alone():
             why = self._certify(names, now, authority_name)
-            self._service_password()
-            self._write_broker_files(self.registry())
+            self._write_security(self.registry())
             return why
 
     def authority(self, now: datetime, name: str) -> Identity:
@@ -77,10 +77,20 @@ class Gate:
             yield Change(self)
 
     def store(self, registry: Registry) -> None:
-        """Write the registry and what the broker reads of it. Call it while `changing`."""
-        self._service_password()
-        write_private(self.paths.registry, msgspec.json.format(msgspec.json.encode(registry)).decode() + "\n")
-        self._write_broker_files(registry)
+        """Write the registry and what the broker reads of it at its next start. Call it while `changing`."""
+        write_private(self.paths.registry, _pretty(registry))
+        self._write_security(registry)
+
+    def password(self, path: Path) -> str:
+        """Return Tidemark's own password in a file; the first time, make it."""
+        try:
+            found = path.read_text().strip()
+        except FileNotFoundError:
+            found = ""
+        if not found:
+            found = new_password()
+            write_private(path, found + "\n")
+        return found
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
@@ -126,19 +136,13 @@ class Gate:
                 "for a new CA, whose ca.crt every gateway then needs"
             ) from error
 
-    def _service_password(self) -> str:
-        try:
-            password = self.paths.service_password.read_text().strip()
-        except FileNotFoundError:
-            password = ""
-        if not password:
-            password = new_password()
-            write_private(self.paths.service_password, password + "\n")
-        return password
+    def _write_security(self, registry: Registry) -> None:
+        service, admin = map(self.password, (self.paths.service_password, self.paths.admin_password))
+        write_private(self.paths.security, _pretty(document(registry, hashed(service), hashed(admin))))
 
-    def _write_broker_files(self, registry: Registry) -> None:
-        write_private(self.paths.passwords, passwords_text(registry, hashed(self._service_password())))
-        write_private(self.paths.acl, acl_text(registry))
+
+def _pretty(value: object) -> str:
+    return msgspec.json.format(msgspec.json.encode(value)).decode() + "\n"
 
 
 class Change:

@@ -5,6 +5,8 @@ import hashlib
 import os
 import secrets
 
+import msgspec
+
 ALPHABET = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 """Without what looks alike (0 O, 1 l I, o): people type it where they can't see it."""
 PASSWORD_LENGTH = 28
@@ -20,12 +22,20 @@ def new_password() -> str:
     return "".join(secrets.choice(ALPHABET) for _ in range(PASSWORD_LENGTH))
 
 
-def hashed(password: str, salt: bytes | None = None) -> str:
-    """Return what mosquitto keeps of a password: PBKDF2 with SHA-512, in its `$7$` form.
+class Hashed(msgspec.Struct, frozen=True):
+    """What is kept of a password: PBKDF2 with SHA-512; hash and salt in Base64."""
 
-    >>> hashed("secret", bytes(12))[:24]
-    '$7$101$AAAAAAAAAAAAAAAA$'
+    hash: str
+    salt: str
+    iterations: int
+
+
+def hashed(password: str, salt: bytes | None = None) -> Hashed:
+    """Return what mosquitto compares a password with.
+
+    >>> hashed("secret", bytes(12)).salt
+    'AAAAAAAAAAAAAAAA'
     """
     salt = os.urandom(SALT_BYTES) if salt is None else salt
     digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, ROUNDS)
-    return f"$7${ROUNDS}${base64.b64encode(salt).decode()}${base64.b64encode(digest).decode()}"
+    return Hashed(base64.b64encode(digest).decode(), base64.b64encode(salt).decode(), ROUNDS)

@@ -38,19 +38,19 @@ class GatePaths:
         return self.folder / "service-password"
 
     @property
+    def admin_password(self) -> Path:
+        """Password of the commands that change who may come in."""
+        return self.folder / "admin-password"
+
+    @property
     def registry(self) -> Path:
         """The gateways, with their passwords' hashes."""
         return self.folder / "gateways.json"
 
     @property
-    def passwords(self) -> Path:
-        """What mosquitto reads: names and hashes. Written from the registry."""
-        return self.folder / "mosquitto-passwords"
-
-    @property
-    def acl(self) -> Path:
-        """What mosquitto reads: who may do what. Written from the registry."""
-        return self.folder / "mosquitto-acl"
+    def security(self) -> Path:
+        """What mosquitto's plugin reads and writes: who may do what. Made from the registry at each start."""
+        return self.folder / "mosquitto-security.json"
 
     @property
     def lock(self) -> Path:

@@ -8,6 +8,7 @@ import msgspec
 from connectors.mapping.topics import MAX_TOPIC, is_filter, overlap
 from connectors.wire.topics import ROOT
 from deploy.local.gate.error import GateError
+from deploy.local.gate.passwords import Hashed
 
 RESERVED = "tidemark"
 """How the user name and the client ids of Tidemark's own services begin, and so no gateway's name."""
@@ -25,15 +26,15 @@ class Gateway(msgspec.Struct, frozen=True):
         When it was added.
     publish
         Topic filters, beside Tidemark's own, on which it may publish.
-    hash
-        Its password, as mosquitto stores it.
+    password
+        What is kept of its password.
     """
 
     site: str
     name: str
     since_ms: int
     publish: tuple[str, ...]
-    hash: str
+    password: Hashed
 
 
 class Registry(msgspec.Struct, frozen=True):
@@ -76,13 +77,13 @@ class Registry(msgspec.Struct, frozen=True):
                         raise GateError(f"--publish {ours} would take topics of {other.name}, which has {theirs}")
         return Registry(self.v, (*self.gateways, new))
 
-    def with_hash(self, site: str, name: str, new: str) -> "Registry":
+    def with_password(self, site: str, name: str, new: Hashed) -> "Registry":
         """Return a registry where a gateway has another password. Raises `GateError` if there is none at that site."""
         known = self.find(name)
         if known is None or known.site != site:
             raise GateError(f"there is no gateway {name} at site {site}; add it without --new-password")
         return Registry(
-            self.v, tuple(msgspec.structs.replace(one, hash=new) if one is known else one for one in self.gateways)
+            self.v, tuple(msgspec.structs.replace(one, password=new) if one is known else one for one in self.gateways)
         )
 
     def without(self, name: str) -> "Registry":

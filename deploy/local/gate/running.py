@@ -1,6 +1,5 @@
-"""A broker that runs: with which settings it was started, how others log in, and telling it of changes."""
+"""A broker that runs: with which settings it was started, and how others log in."""
 
-import signal
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from deploy.local.effective import SERVICE_USER
 from deploy.local.gate.opening import is_loopback
 from deploy.local.gate.paths import GatePaths
 from deploy.local.layout import Layout
-from deploy.local.processes import is_alive, send
+from deploy.local.processes import is_alive
 
 
 def broker_pid(layout: Layout) -> int | None:
@@ -22,18 +21,6 @@ def broker_pid(layout: Layout) -> int | None:
         return None
     # A pid that is another program's by now, or the broker's shell just before it becomes the broker.
     return pid if name == "mosquitto" and is_alive(pid) else None
-
-
-def reload_broker(layout: Layout) -> bool:
-    """Have the broker read passwords, access list and certificate again; False if none runs.
-
-    It then throws out at once who may no longer be there.
-    """
-    pid = broker_pid(layout)
-    if pid is None:
-        return False
-    send(pid, signal.SIGHUP)
-    return True
 
 
 def recorded(folder: Path) -> dict[str, Any]:

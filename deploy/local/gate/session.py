@@ -1,4 +1,4 @@
-"""Speaking to the running broker as Tidemark itself, over loopback: what is retained, and throwing a client out."""
+"""Speaking to the running broker as Tidemark itself, over loopback."""
 
 import queue
 import secrets
@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
+import msgspec
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from connectors.kit.settings import MqttSettings
 from connectors.wire.topics import ROOT
 from deploy.local.gate.error import GateError
+from deploy.local.gate.security import CONTROL, Json
 
 ANSWER_S = 5.0
 """A broker on loopback answers in milliseconds; one that hangs must not hang the command."""
@@ -19,11 +21,16 @@ ANSWER_S = 5.0
 Retained = tuple[str, bytes]
 
 
+class _Response(msgspec.Struct):
+    error: str = ""
+
+
+class _Responses(msgspec.Struct):
+    responses: list[_Response] = []
+
+
 class Session:
     """A connection of its own, which leaves nothing behind.
-
-    A broker that was sent SIGHUP before has read its files again once this stands: it looks for the signal before it
-    reads from a connection that it has just taken.
 
     Parameters
     ----------
@@ -91,6 +98,14 @@ class Session:
         """Take retained messages away."""
         for topic in topics:
             self._client.publish(topic, b"", 1, retain=True).wait_for_publish(ANSWER_S)
+
+    def control(self, commands: Sequence[Json]) -> list[str]:
+        """Have the broker's security plugin do something; return what went wrong, in its words, for each command."""
+        self._client.subscribe(f"{CONTROL}/response", 1)
+        self._client.publish(CONTROL, msgspec.json.encode({"commands": list(commands)}), 1)
+        answer = self._next()
+        payload = answer[1] if isinstance(answer, tuple) else b"{}"
+        return [one.error for one in msgspec.json.decode(payload, type=_Responses).responses]
 
     def _next(self) -> str | Retained:
         try:

@@ -8,6 +8,7 @@ from pathlib import Path
 from connectors.kit.listen import ListenAddress, parse_listen
 from connectors.kit.settings import Settings
 from deploy.local.effective import is_gated, write_private
+from deploy.local.gate.error import GateError
 from deploy.local.gate.filtered import filtered
 from deploy.local.gate.paths import GatePaths
 from deploy.local.health import check_mqtt
@@ -41,8 +42,7 @@ max_queued_bytes 1073741824
 # Above the bridge's own limit, so that a pack too large is dead-lettered and not refused for ever, and wide enough for
 # the series table of a gateway with some thousand series.
 max_packet_size 262144
-memory_limit 2147483648
-sys_interval 5
+{memory}sys_interval 5
 
 log_dest stderr
 log_timestamp_format %Y-%m-%dT%H:%M:%S
@@ -58,8 +58,8 @@ allow_anonymous true"""
 KNOWN = """\
 # Gateways come by the listener below, and a user is known by the same password on both.
 allow_anonymous false
-password_file {gate.passwords}
-acl_file {gate.acl}"""
+plugin {plugin}
+plugin_opt_config_file {gate.security}"""
 
 OUTER = """\
 # Who is refused what: the only place where this version says it. A filter drops the lines of what is passed on.
@@ -87,6 +87,11 @@ max_connections {connections}
 MOST_CONNECTIONS = 20_000
 """Twice the fleet that the queue is made for."""
 
+MEMORY_BYTES = 2 * 2**30
+"""What queues may grow to before the broker refuses more; a machine has less to spare."""
+
+PLUGIN = "mosquitto_dynamic_security.so"
+
 FILTER_GRACE_S = 2.0
 """The log's filter ends with the broker's last line; only a broken one takes longer."""
 
@@ -97,6 +102,15 @@ def find_mosquitto() -> str:
 
     path = os.environ.get("PATH", os.defpath)
     return shutil.which("mosquitto", path=os.pathsep.join([path, "/usr/sbin", "/usr/local/sbin"])) or "mosquitto"
+
+
+def find_plugin() -> Path:
+    """Return mosquitto's own plugin for users and access, which its packages bring. Raises `GateError`."""
+    for folder in ("/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/local/lib64"):
+        for pattern in (PLUGIN, f"*/{PLUGIN}"):
+            if found := sorted(Path(folder).glob(pattern)):
+                return found[0]
+    raise GateError(f"{PLUGIN} is not there, and stack.listen needs it: apt install mosquitto (2.0 or later)")
 
 
 def mosquitto_part(settings: Settings, layout: Layout) -> Part:
@@ -124,7 +138,10 @@ def configuration(settings: Settings, layout: Layout, user: str, open_files: int
     text = CONFIGURATION.format(
         host=settings.mqtt.host,
         port=settings.mqtt.port,
-        who=KNOWN.format(gate=gate) if outer else ANYBODY,
+        # The plugin and the broker count memory differently, and the count soon falls below zero: with a limit of its
+        # own the broker then refuses everybody. So the system limits it.
+        memory="" if outer else f"memory_limit {MEMORY_BYTES}\n",
+        who=KNOWN.format(gate=gate, plugin=find_plugin()) if outer else ANYBODY,
         user=user,
         data=layout.data("mosquitto"),
         inflight=max(1000, settings.bridge.max_inflight),
@@ -144,7 +161,7 @@ def _launch(settings: Settings, config: Path, layout: Layout) -> Launch:
     layout.data("mosquitto").mkdir(parents=True, exist_ok=True)
     write_private(config, configuration(settings, layout, getpass.getuser(), _open_files()))
     if is_gated(settings):
-        return Launch(filtered(find_mosquitto(), str(config)))
+        return Launch(filtered(find_mosquitto(), str(config), MEMORY_BYTES))
     return Launch((find_mosquitto(), "-c", str(config)))
 
 

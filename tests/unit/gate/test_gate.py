@@ -10,6 +10,7 @@ import pytest
 from deploy.local.gate.certificates import SERVER_LASTS, names_of, read_identity
 from deploy.local.gate.error import GateError
 from deploy.local.gate.gate import Gate
+from deploy.local.gate.passwords import Hashed
 from deploy.local.gate.paths import GatePaths
 from deploy.local.gate.registry import Gateway, Registry
 
@@ -34,13 +35,13 @@ def test_the_first_start_makes_everything_and_the_next_nothing(gate: Gate) -> No
         "ca.key",
         "server.pem",
         "service-password",
-        "mosquitto-passwords",
-        "mosquitto-acl",
+        "admin-password",
+        "mosquitto-security.json",
         "lock",
     }
     assert gate.prepare(NAMES, NOW, "ca") == ""
     changed = {name for name, content in contents(gate).items() if content != first[name]}
-    assert changed <= {"mosquitto-passwords"}, "its salt is new"
+    assert changed <= {"mosquitto-security.json"}, "its salts are new"
 
 
 def test_nobody_else_can_read_them(gate: Gate) -> None:
@@ -57,7 +58,7 @@ def test_two_installs_share_no_secret(tmp_path: Path) -> None:
     for gate in gates:
         gate.prepare(NAMES, NOW, "Tidemark on hall")
     one, other = map(contents, gates)
-    for name in ("ca.crt", "ca.key", "server.pem", "service-password", "mosquitto-passwords"):
+    for name in ("ca.crt", "ca.key", "server.pem", "service-password", "admin-password", "mosquitto-security.json"):
         assert one[name] != other[name], name
 
 
@@ -94,30 +95,30 @@ def test_a_kill_between_key_and_certificate_leaves_no_ca(gate: Gate) -> None:
     assert gate.prepare(NAMES, NOW, "ca") == "the CA is another one"
 
 
+PASSWORD = Hashed("hash", "salt", 101)
+
+
 def test_gateways_are_kept_and_told_to_the_broker(gate: Gate) -> None:
     with gate.changing() as change:
-        change.store(change.registry.added(Gateway("s", "pi-7", 1, ("tele/x/#",), "$7$hash")))
-    assert gate.registry().get("pi-7").publish == ("tele/x/#",)
-    assert "pi-7:$7$hash\n" in gate.paths.passwords.read_text()
-    assert "user pi-7\n" in gate.paths.acl.read_text()
+        change.store(change.registry.added(Gateway("s", "pi-7", 1, ("tele/x/#",), PASSWORD)))
+    assert gate.registry().get("pi-7") == Gateway("s", "pi-7", 1, ("tele/x/#",), PASSWORD)
+    assert "pi-7" in gate.paths.security.read_text()
     with gate.changing() as change:
         change.store(change.registry.without("pi-7"))
-    assert "pi-7" not in gate.paths.passwords.read_text() + gate.paths.acl.read_text()
+    assert "pi-7" not in gate.paths.security.read_text()
 
 
 def test_what_the_broker_reads_is_written_again_at_a_start(gate: Gate) -> None:
-    gate.store(Registry().added(Gateway("s", "pi-7", 1, (), "h")))
-    gate.paths.acl.unlink()
-    gate.paths.passwords.write_text("")
+    gate.store(Registry().added(Gateway("s", "pi-7", 1, (), PASSWORD)))
+    gate.paths.security.write_text("{")
     gate.prepare(NAMES, NOW, "ca")
-    assert "user pi-7\n" in gate.paths.acl.read_text()
-    assert "pi-7:h\n" in gate.paths.passwords.read_text()
+    assert "pi-7" in gate.paths.security.read_text()
 
 
 def test_two_commands_at_the_same_time_lose_no_gateway(gate: Gate) -> None:
     def add(number: int) -> None:
         with gate.changing() as change:
-            change.store(change.registry.added(Gateway("s", f"pi-{number}", 1, (), "h")))
+            change.store(change.registry.added(Gateway("s", f"pi-{number}", 1, (), PASSWORD)))
 
     threads = [threading.Thread(target=add, args=(number,)) for number in range(20)]
     for thread in threads:

@@ -4,14 +4,14 @@ import base64
 
 import pytest
 
-from deploy.local.gate.acl import acl_text, passwords_text
 from deploy.local.gate.error import GateError
-from deploy.local.gate.passwords import ALPHABET, hashed, new_password
+from deploy.local.gate.passwords import ALPHABET, Hashed, hashed, new_password
 from deploy.local.gate.registry import Gateway, Registry, checked_name, checked_topic
+from deploy.local.gate.security import document, letting_in, role_of, shutting_out
 
 
 def gateway(name: str, site: str = "plant-1", *publish: str) -> Gateway:
-    return Gateway(site, name, 1_000, publish, f"hash-of-{name}")
+    return Gateway(site, name, 1_000, publish, Hashed(f"hash-of-{name}", "salt", 101))
 
 
 @pytest.mark.parametrize("name", ["pi-7", "Ofen_ü", "a.b~c", "x" * 64, "plug@7", "pi-tidemark"])
@@ -106,11 +106,11 @@ def test_a_topic_is_one_gateways() -> None:
 
 def test_a_new_password_is_for_one_that_is_there() -> None:
     registry = Registry().added(gateway("a")).added(gateway("b"))
-    changed = registry.with_hash("plant-1", "a", "new")
-    assert [one.hash for one in changed.gateways] == ["new", "hash-of-b"]
+    changed = registry.with_password("plant-1", "a", Hashed("new", "salt", 101))
+    assert [one.password.hash for one in changed.gateways] == ["new", "hash-of-b"]
     for site, name in (("plant-2", "a"), ("plant-1", "c")):
         with pytest.raises(GateError, match="there is no gateway"):
-            registry.with_hash(site, name, "new")
+            registry.with_password(site, name, Hashed("new", "salt", 101))
 
 
 def test_revoking() -> None:
@@ -122,19 +122,47 @@ def test_revoking() -> None:
         Registry().without("c")
 
 
-def test_the_access_list_gives_a_gateway_its_own_topics_and_no_other() -> None:
+def allowed(acls: list[dict[str, object]], kind: str) -> list[object]:
+    assert all(one["allow"] is True for one in acls)
+    return [one["topic"] for one in acls if one["acltype"] == kind]
+
+
+def test_a_gateway_may_use_its_own_topics_and_no_other() -> None:
     registry = Registry().added(gateway("a", "s")).added(gateway("plug", "s", "tele/plug/#"))
-    blocks = acl_text(registry).split("\n\n")
-    assert [block.splitlines()[0] for block in blocks[1:]] == ["user a", "user plug"]
-    assert blocks[0].splitlines()[1:] == ["user tidemark", "topic readwrite #", "topic read $SYS/#"]
-    assert blocks[1].splitlines()[1:] == [
-        "topic write tidemark/v1/s/a/packs",
-        "topic write tidemark/v1/s/a/series/+",
-        "topic write tidemark/v1/s/a/status",
-        "topic read tidemark/v1/s/a/ack",
+    found = document(registry, Hashed("h", "s", 101), Hashed("h2", "s2", 101))
+    refused = ("publishClientSend", "publishClientReceive", "subscribe")
+    assert not any(found["defaultACLAccess"][kind] for kind in refused)
+    roles = {role["rolename"]: role["acls"] for role in found["roles"]}
+    users = {one["username"]: one["roles"] for one in found["clients"]}
+    assert users["a"] == [{"rolename": role_of("a")}]
+    mine = roles[role_of("a")]
+    assert allowed(mine, "publishClientSend") == [f"tidemark/v1/s/a/{kind}" for kind in ("packs", "series/+", "status")]
+    assert allowed(mine, "publishClientReceive") == allowed(mine, "subscribeLiteral") == ["tidemark/v1/s/a/ack"]
+    assert len(mine) == 5
+    assert "tele/plug/#" in allowed(roles[role_of("plug")], "publishClientSend")
+
+
+def test_only_one_user_may_change_users_and_may_nothing_else() -> None:
+    found = document(Registry(), Hashed("h", "s", 101), Hashed("h2", "s2", 101))
+    roles = {role["rolename"]: role["acls"] for role in found["roles"]}
+    topics = {name: {one["topic"] for one in acls} for name, acls in roles.items()}
+    assert topics == {"services": {"#", "$SYS/#"}, "admin": {"$CONTROL/dynamic-security/v1/#"}}
+    assert allowed(roles["services"], "publishClientSend") == ["#"], "which is not $SYS and not $CONTROL"
+    assert [(one["username"], one["password"]) for one in found["clients"]] == [
+        ("tidemark", "h"),
+        ("tidemark-gate", "h2"),
     ]
-    assert "topic write tele/plug/#" in blocks[2].splitlines()
-    assert passwords_text(registry, "h") == "tidemark:h\na:hash-of-a\nplug:hash-of-plug\n"
+
+
+def test_commands_make_what_the_file_would_hold() -> None:
+    one = gateway("a", "s", "tele/a/#")
+    role, client = letting_in(one, "secret")
+    written = document(Registry().added(one), Hashed("h", "s", 101), Hashed("h2", "s2", 101))
+    assert role == {"command": "createRole", **written["roles"][-1]}
+    assert client["command"] == "createClient"
+    assert client["password"] == "secret"
+    assert client["roles"] == written["clients"][-1]["roles"]
+    assert [each["command"] for each in shutting_out("a")] == ["deleteClient", "deleteRole"]
 
 
 def test_passwords_are_long_and_differ() -> None:
@@ -146,9 +174,10 @@ def test_passwords_are_long_and_differ() -> None:
 
 def test_a_hash_is_what_mosquitto_passwd_writes() -> None:
     # mosquitto_passwd -b FILE pi secret, of mosquitto 2.0.11
-    recorded = (
-        "$7$101$2UAhb7cmqNuJhXqd$IBbU2h/aMBDoMLqCm/5Rw2Dgzc+pCcJ6RK68"
-        "L2Uo9drEqs+FezbRbIJ/+s+c1rG7cJWreKT8+Spt4rvWteLMYg=="
+    recorded = Hashed(
+        "IBbU2h/aMBDoMLqCm/5Rw2Dgzc+pCcJ6RK68L2Uo9drEqs+FezbRbIJ/+s+c1rG7cJWreKT8+Spt4rvWteLMYg==",
+        "2UAhb7cmqNuJhXqd",
+        101,
     )
-    assert hashed("secret", base64.b64decode(recorded.split("$")[3])) == recorded
+    assert hashed("secret", base64.b64decode(recorded.salt)) == recorded
     assert hashed("secret") != hashed("secret"), "each has a salt of its own"

@@ -8,7 +8,7 @@ import pytest
 from connectors.kit.settings import MqttSettings, Settings, StackSettings
 from deploy.local.effective import effective, to_toml, write_private
 from deploy.local.gate import running
-from deploy.local.gate.running import as_started, broker_pid, reload_broker, with_login
+from deploy.local.gate.running import as_started, broker_pid, with_login
 from deploy.local.layout import Layout
 
 
@@ -36,7 +36,6 @@ def test_effective_settings_have_the_login_and_the_files_to_watch(tmp_path: Path
     assert found.mqtt.username == "tidemark"
     assert found.mqtt.password_file == tmp_path / "secrets/service-password"
     assert found.monitor.broker_log_file == tmp_path / "log/mosquitto.log"
-    assert found.monitor.broker_acl_file == tmp_path / "secrets/mosquitto-acl"
     assert effective(found, tmp_path) == found
 
 
@@ -89,4 +88,3 @@ def test_another_program_with_the_brokers_old_pid_is_left_alone(tmp_path: Path) 
     layout.make()
     layout.pid_file("mosquitto").write_text(f"{os.getpid()}\n")
     assert broker_pid(layout) is None
-    assert reload_broker(layout) is False
