@@ -73,7 +73,11 @@ def add(
     else:
         password = keeper.add(site, gateway, publish or [], time.time_ns() // 1_000_000)
     if password_file is not None:
-        write_private(password_file, password + "\n")
+        try:
+            write_private(password_file, password + "\n")
+        except OSError as error:
+            again = f"tidemark gateways add {site} {gateway} --new-password"
+            raise CommandFailed(f"{password_file} can't be written ({error.strerror}); then: {again}") from error
     invitation = _invitation(keeper, settings, site, gateway, password_file)
     shown = None if password_file is not None else password
     if as_json:

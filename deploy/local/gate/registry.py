@@ -100,7 +100,7 @@ def checked_name(kind: str, name: str, reserved: Sequence[str] = ()) -> str:
     GateError
         If it could be no level of a topic and no user name, or is one of Tidemark's own.
     """
-    if not _NAME.fullmatch(name):
+    if not (_NAME.fullmatch(name) and name.isprintable()):
         raise GateError(f"{kind} {name!r} can't be used: 1 to 64 characters without blanks, quotes, \\ / + # $ and :")
     if kind == "gateway" and (name.lower().startswith(RESERVED) or name in reserved):
         raise GateError(f"gateway {name!r} can't be used: names of Tidemark's own begin so; choose another")

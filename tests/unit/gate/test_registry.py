@@ -37,6 +37,7 @@ def test_names_that_can_be_used(name: str) -> None:
         "a:b",
         "x" * 65,
         "a\u2028b",
+        "a\x85b",
         "a'b",
         'a"b',
         "a\\b",
