@@ -16,8 +16,7 @@ import msgspec
 from connectors.kit.listen import parse_listen
 from connectors.kit.settings import DEFAULT_FILE, SETTINGS_VARIABLE, Settings
 from deploy.local.effective import is_gated
-from deploy.local.gate.machine import Machine, this_machine
-from deploy.local.gate.opening import is_loopback, problem_of
+from deploy.local.gate.machine import Machine, is_loopback, problem_of, this_machine
 from deploy.local.gate.paths import GatePaths
 from deploy.local.layout import PARTS_HOME
 from deploy.local.ports import taken, twice

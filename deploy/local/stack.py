@@ -200,6 +200,8 @@ class Stack:
 
     def _open_gate(self, todo: list[Part]) -> None:
         """Make what a listener beyond loopback needs."""
+        if not self.settings.stack.listen:
+            return  # what follows loads cryptography, which takes a while
         from deploy.local.gate.opening import prepare
 
         try:

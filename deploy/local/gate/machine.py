@@ -5,7 +5,9 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from connectors.kit.listen import ListenAddress, checked_host
+from connectors.kit.listen import ListenAddress, checked_host, parse_listen
+from connectors.kit.settings import Settings
+from deploy.local.effective import is_gated
 
 LOCAL_NAME = "localhost"
 
@@ -42,6 +44,32 @@ def problem_with(listen: ListenAddress, machine: Machine) -> str:
         f"{listen.host} is no address of this machine; it has {', '.join(machine.addresses) or 'none'} "
         "(0.0.0.0 stands for all)"
     )
+
+
+def problem_of(settings: Settings, machine: Machine) -> str:
+    """Return why the settings can't open a listener for gateways; empty if they can, or ask for none."""
+    if not settings.stack.listen:
+        return ""
+    if not is_gated(settings):
+        return "stack.listen is for the embedded broker: add mosquitto to stack.parts, or take stack.listen out"
+    if not is_loopback(settings.mqtt.host):
+        return (
+            f"mqtt.host is {settings.mqtt.host}: with stack.listen, Tidemark's own listener, which has no TLS, stays "
+            "on loopback; set mqtt.host to 127.0.0.1"
+        )
+    if settings.mqtt.tls:
+        return "mqtt.tls is for a broker of your own; the embedded one is reached on loopback: set mqtt.tls to false"
+    return problem_with(parse_listen(settings.stack.listen), machine)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine's own alone."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def certificate_names(listen: ListenAddress, more: Sequence[str], machine: Machine) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from connectors.kit.settings import MqttSettings, Settings
 from deploy.local.effective import SERVICE_USER
-from deploy.local.gate.opening import is_loopback
+from deploy.local.gate.machine import is_loopback
 from deploy.local.gate.paths import GatePaths
 from deploy.local.layout import Layout
 from deploy.local.processes import is_alive

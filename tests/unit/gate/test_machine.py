@@ -5,8 +5,14 @@ import pytest
 from connectors.kit.listen import ListenAddress, parse_listen
 from connectors.kit.settings import MqttSettings, Settings, StackSettings
 from deploy.local.gate.certificates import issue_server, make_authority, names_of
-from deploy.local.gate.machine import Machine, certificate_names, problem_with, public_host, this_machine
-from deploy.local.gate.opening import problem_of
+from deploy.local.gate.machine import (
+    Machine,
+    certificate_names,
+    problem_of,
+    problem_with,
+    public_host,
+    this_machine,
+)
 
 HALL = Machine("hall", ("127.0.0.1", "::1", "10.0.0.5", "fd00::5"))
 

@@ -1,6 +1,8 @@
 """Commands after `tidemark up --listen`: they know of the listener, and log in where they have to."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -88,3 +90,10 @@ def test_another_program_with_the_brokers_old_pid_is_left_alone(tmp_path: Path) 
     layout.make()
     layout.pid_file("mosquitto").write_text(f"{os.getpid()}\n")
     assert broker_pid(layout) is None
+
+
+def test_a_start_on_loopback_alone_loads_no_cryptography() -> None:
+    """Each command would take a tenth of a second longer."""
+    modules = "deploy.command.stack, deploy.local.stack, deploy.local.programs, deploy.local.gate.running"
+    check = f"import sys, {modules}; sys.exit('cryptography' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", check], timeout=60, check=False).returncode == 0
