@@ -13,6 +13,7 @@ from connectors.influxdb.writes import Reason as WriteReason
 from connectors.kit.metrics import new_registry
 from connectors.kit.settings import Settings
 from connectors.monitor.metrics import Metrics as MonitorMetrics
+from connectors.monitor.refusals import REASONS as REFUSALS
 from connectors.monitor.standing import SEVERITY
 from connectors.mqtt.core import Bridge, Options
 from connectors.mqtt.metrics import FAILURES, KINDS, BridgeMetrics
@@ -49,7 +50,8 @@ LABELS: dict[str, str] = {
     "outcome": f"of `tidemark_bridge_kafka_failures`: {', '.join(FAILURES)}; "
     f"of `tidemark_notifier_attempts`: delivered, {', '.join(AttemptReason)}",
     "reason": f"of dead letters: {', '.join(get_args(DeadReason))}; of `tidemark_influxdb_write_failures`: "
-    + ", ".join(WriteReason),
+    + ", ".join(WriteReason)
+    + f"; of `tidemark_monitor_broker_refusals`: {', '.join(REFUSALS)}",
 }
 """Label → all the values it can have. Whoever adds one shows that devices can't add values to it."""
 
@@ -68,6 +70,7 @@ UNITS = {
     "pubacks": "messages",
     "redelivered": "messages",
     "broker_dropped": "messages",
+    "broker_refusals": "refusals",
     "connects": "connections",
     "sessions_lost": "connections",
     "client_rebuilds": "clients",

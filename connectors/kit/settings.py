@@ -7,10 +7,11 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from connectors.kit.clock import Clock, ScaledClock, WallClock
+from connectors.kit.listen import checked_host, parse_listen
 
 SETTINGS_VARIABLE = "TIDEMARK_SETTINGS"
 DEFAULT_FILE = Path("tidemark.toml")
@@ -245,6 +246,11 @@ class MonitorSettings(Section):
     patience_ms: Milliseconds = Field(
         60_000, description="How long something may stand still before that is an alert: it may recover by itself."
     )
+    broker_log_file: Path | None = Field(
+        None,
+        description="Log of the broker, in which refusals are counted; `tidemark up` sets it for a broker that listens "
+        "beyond loopback.",
+    )
     metrics_port: int = Field(19104, description="Loopback port of /metrics, /healthz and /readyz.")
 
 
@@ -255,6 +261,14 @@ class StackSettings(Section):
     parts: list[str] = Field(
         ["mosquitto", "kafka", "influxd", "flink", "bridge", "influxdb-writer", "notifier", "monitor", "job"],
         description="Which parts `tidemark up` starts; name fewer to use your own clusters for the rest.",
+    )
+    listen: str = Field(
+        "",
+        description="Address of this machine where gateways reach the embedded broker, by TLS and with a password "
+        "each: `192.168.1.5`, `192.168.1.5:8883`, or `0.0.0.0` for all. Empty: on loopback alone.",
+    )
+    listen_names: list[str] = Field(
+        [], description="Further names and addresses by which gateways reach it; they go into its certificate."
     )
     short_lived: bool = Field(
         False,
@@ -279,6 +293,18 @@ class StackSettings(Section):
     influx_retention_days: Annotated[int, Field(ge=0)] = Field(
         400, description="How long the embedded InfluxDB keeps points, by event time; 0 keeps them for ever."
     )
+
+    @field_validator("listen")
+    @classmethod
+    def _is_an_address(cls, value: str) -> str:
+        if value:
+            parse_listen(value)
+        return value
+
+    @field_validator("listen_names")
+    @classmethod
+    def _are_hosts(cls, value: list[str]) -> list[str]:
+        return [checked_host(name) for name in value]
 
 
 class Settings(BaseSettings):

@@ -1,11 +1,12 @@
 """What the monitor shows; of the job too, so that its state is on loopback whatever Flink itself serves."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from prometheus_client import Gauge
+from prometheus_client import Counter, Gauge
 
 from connectors.kit.metrics import new_registry
 from connectors.monitor.conditions import Finding, Observation
+from connectors.monitor.refusals import REASONS, Reason
 from connectors.monitor.standing import SEVERITY
 
 UNKNOWN = float("nan")
@@ -33,8 +34,21 @@ class Metrics:
             "Late records that Flink's window dropped, which must be 0; NaN while unknown.",
             registry=self.registry,
         )
+        self.refusals = Counter(
+            "tidemark_monitor_broker_refusals",
+            "What the embedded broker refused, by its log; counted while it listens beyond loopback.",
+            ["reason"],
+            registry=self.registry,
+        )
         for rule in SEVERITY:
             self.findings.labels(rule).set(0)
+        for reason in REASONS:
+            self.refusals.labels(reason)
+
+    def count(self, refusals: Mapping[Reason, int]) -> None:
+        """Add what the broker refused since the last look."""
+        for reason, number in refusals.items():
+            self.refusals.labels(reason).inc(number)
 
     def show(self, seen: Observation, findings: Iterable[Finding]) -> None:
         """Show one look and what was found wrong in it."""

@@ -10,6 +10,7 @@ from connectors.kit.kafka import consumer, producer
 from connectors.kit.metrics import serve_metrics
 from connectors.kit.service import Service, Unreachable
 from connectors.kit.settings import Settings
+from connectors.monitor.brokerlog import BrokerLog
 from connectors.monitor.conditions import Conditions, Limits, Observation
 from connectors.monitor.flink import look
 from connectors.monitor.metrics import Metrics
@@ -31,6 +32,9 @@ def body(service: Service) -> None:
     settings = service.settings
     reader = consumer(settings.kafka, GROUP)
     conditions = Conditions(limits(settings))
+    # First of all: what is refused while Kafka is read counts, too.
+    watched = settings.monitor
+    broker = BrokerLog(watched.broker_log_file) if watched.broker_log_file else None
     try:
         standing = Standing(past_events(reader))
     except KafkaException as error:
@@ -42,6 +46,8 @@ def body(service: Service) -> None:
         seen = observe(reader, settings, time.time_ns() // 1_000_000)
         findings = conditions.judge(seen)
         metrics.show(seen, findings)
+        if broker is not None:
+            metrics.count(broker.refusals())
         for event in standing.update(findings, seen.wall_ms):
             service.log.warning("system alert", rule=event.rule_id, transition=event.transition, detail=event.detail)
             append(writer, event)
@@ -49,6 +55,8 @@ def body(service: Service) -> None:
     left = writer.flush(DELIVERY_SECONDS)
     if left:
         service.log.error("system alerts not delivered", count=left)
+    if broker is not None:
+        broker.close()
     reader.close()
     server.shutdown()
 

@@ -51,8 +51,9 @@ def discover(
     from connectors.mapping.load import load_mappings, parse_mappings
     from deploy.command.exits import CommandFailed
     from deploy.command.listening import listen
+    from deploy.local.gate.running import with_login
 
-    settings = load_settings()
+    settings = with_login(load_settings())
     _check_names(site, gateway)
     _check_filters(topic or [])
     tried = load_mappings(mapping) if mapping is not None else None

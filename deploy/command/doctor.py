@@ -41,6 +41,7 @@ def _findings(data: Path | None) -> "list[Finding]":
     """Examine the machine; settings that can't be used are a finding, and the defaults stand in for them."""
     from connectors.kit.settings import Settings, SettingsError, load_settings
     from deploy.local.diagnosis import Finding, examine
+    from deploy.local.gate.running import as_started
     from deploy.local.stack import Stack
 
     try:
@@ -48,5 +49,6 @@ def _findings(data: Path | None) -> "list[Finding]":
     except SettingsError as error:
         settings = Settings.model_construct()
         problems = [Finding("settings", "wrong", str(error), "correct the settings file or the environment")]
-    found = examine(Stack(settings, data or settings.stack.data))
+    folder = data or settings.stack.data
+    found = examine(Stack(as_started(settings, folder), folder))
     return problems + [finding for finding in found if not (problems and finding.what == "settings")]

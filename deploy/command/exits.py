@@ -15,6 +15,7 @@ class CommandFailed(Exception):
 _EXPECTED = {
     "deploy.command.exits.CommandFailed": EXIT_FAILURE,
     "deploy.local.stack.StackError": EXIT_FAILURE,
+    "deploy.local.gate.error.GateError": EXIT_FAILURE,
     "deploy.local.flink.distribution.FlinkMissing": EXIT_FAILURE,
     "deploy.local.flink.rest.ClusterRefused": EXIT_FAILURE,
     "deploy.local.flink.rest.ClusterUnreachable": EXIT_UNREACHABLE,

@@ -10,8 +10,19 @@ import typer
 from deploy.command.exits import EXIT_INTERRUPTED, EXIT_OK, exit_code
 
 MODULES = (
-    *("stack", "doctor", "tail", "discover", "deadletters", "late", "subscriptions"),
-    *("job", "simulate", "replay", "demo", "books"),
+    "stack",
+    "gateways",
+    "doctor",
+    "tail",
+    "discover",
+    "deadletters",
+    "late",
+    "subscriptions",
+    "job",
+    "simulate",
+    "replay",
+    "demo",
+    "books",
 )
 """Files of this folder that have subcommands; each has `register(app)`. The order is that of the help."""
 

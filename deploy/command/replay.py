@@ -60,6 +60,7 @@ def replay(
     from connectors.wire.topics import DAY_MS
     from deploy.command.exits import EXIT_USAGE
     from deploy.command.sending import complain, send, show
+    from deploy.local.gate.running import with_login
     from simulators.device import OutboxError
     from simulators.fleet.run import Gateways, broker_of, build_devices
     from simulators.replay import RecordingError, replay_packs
@@ -82,7 +83,7 @@ def replay(
                 as_json=as_json,
             )
             raise typer.Exit(code)
-        settings = load_settings()
+        settings = with_login(load_settings())
         setup = Gateways(site=site, outboxes=outbox or settings.stack.data / "replay")
         clock = settings.clock.build()
         senders = build_devices({gateway: table}, setup, broker_of(settings.mqtt), clock)

@@ -51,13 +51,14 @@ def simulate(
     from connectors.kit.settings import SettingsError, load_settings
     from deploy.command.exits import EXIT_USAGE
     from deploy.command.sending import complain, send, show
+    from deploy.local.gate.running import with_login
     from simulators.device import OutboxError
     from simulators.fleet.packs import stream_packs
     from simulators.fleet.run import Gateways, broker_of, build_devices
     from simulators.truth import write_truth
 
     try:
-        settings = load_settings()
+        settings = with_login(load_settings())
         seed = seed if seed is not None else int(datetime.now(UTC).strftime("%Y%m%d"))
         per_gateway = -(-devices // (gateways or min(-(-devices // 20), _MOST_GATEWAYS)))
         fleet = _fleet(

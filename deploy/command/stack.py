@@ -11,6 +11,7 @@ import typer
 from deploy.command.exits import EXIT_FAILURE, EXIT_OK, EXIT_TERMINATED
 
 if TYPE_CHECKING:
+    from connectors.kit.settings import Settings
     from deploy.local.stack import Stack
 
 Data = Annotated[
@@ -31,13 +32,44 @@ def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def open_stack(data: Path | None) -> "Stack":
-    """Return the stack of the settings, in `data` if one is named."""
+def open_stack(data: Path | None, listen: str | None = None) -> "Stack":
+    """Return the stack of the settings, in `data` if one is named.
+
+    `listen` counts instead of `stack.listen`; a broker that runs keeps the listener that it was started with.
+    """
     from connectors.kit.settings import load_settings
+    from deploy.local.gate.running import as_started
     from deploy.local.stack import Stack
 
     settings = load_settings()
-    return Stack(settings, data or settings.stack.data, _say)
+    folder = data or settings.stack.data
+    if listen is not None:
+        settings = settings.model_copy(update={"stack": settings.stack.model_copy(update={"listen": listen})})
+    started = as_started(settings, folder)
+    if listen is not None:
+        _refuse_another(settings, started)
+    return Stack(started, folder, _say)
+
+
+def _refuse_another(wanted: "Settings", started: "Settings") -> None:
+    from connectors.kit.listen import parse_listen
+    from deploy.command.exits import CommandFailed
+
+    listen = started.stack.listen
+    if not listen or parse_listen(listen) != parse_listen(wanted.stack.listen):
+        where = f"at {parse_listen(listen)}" if listen else "on loopback alone"
+        raise CommandFailed(f"the broker runs and listens {where}; tidemark down, and then up with --listen")
+
+
+def _an_address(text: str | None) -> str | None:
+    from connectors.kit.listen import parse_listen
+
+    if text is not None:
+        try:
+            parse_listen(text)
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from error
+    return text
 
 
 def _on_terminate(_number: int, _frame: FrameType | None) -> NoReturn:
@@ -46,13 +78,24 @@ def _on_terminate(_number: int, _frame: FrameType | None) -> NoReturn:
 
 def up(
     fresh: Annotated[bool, typer.Option("--fresh", help="Delete all data of the stack first.")] = False,
+    listen: Annotated[
+        str | None,
+        typer.Option(
+            "--listen",
+            metavar="ADDR[:PORT]",
+            callback=_an_address,
+            help="Let gateways reach the broker there by TLS, each with its password; else stack.listen. "
+            "0.0.0.0 is every address; the port is 8883.",
+        ),
+    ] = None,
     data: Data = None,
 ) -> None:
     """Start everything and say where it is. What runs already is left alone.
 
-    The job goes on from its newest retained checkpoint. Example: tidemark up --data /srv/tidemark
+    The job goes on from its newest retained checkpoint. Examples: tidemark up --data /srv/tidemark,
+    tidemark up --listen 192.168.1.5
     """
-    stack = open_stack(data)
+    stack = open_stack(data, listen)
     was_up = stack.is_up()
     signal.signal(signal.SIGTERM, _on_terminate)
     try:

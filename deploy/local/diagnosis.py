@@ -7,12 +7,17 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
-from connectors.kit.settings import DEFAULT_FILE, SETTINGS_VARIABLE
+from connectors.kit.listen import parse_listen
+from connectors.kit.settings import DEFAULT_FILE, SETTINGS_VARIABLE, Settings
+from deploy.local.effective import is_gated
+from deploy.local.gate.machine import Machine, is_loopback, problem_of, this_machine
+from deploy.local.gate.paths import GatePaths
 from deploy.local.layout import PARTS_HOME
 from deploy.local.ports import taken, twice
 from deploy.local.programs import spell_out
@@ -35,7 +40,10 @@ FILES_WANTED = 4096
 """Kafka holds three files a partition, the broker one a gateway."""
 MOSQUITTO_SAFE = (2, 0, 22)
 """Older ones have known holes (CVE-2023-0809, CVE-2023-3592, CVE-2023-28366, CVE-2024-3935, CVE-2024-10525)."""
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
+CERTIFICATE_DAYS = 30
+"""With less left, a broker's certificate wants to be renewed; `tidemark up` does it 60 days before its end."""
+AUTHORITY_DAYS = 365
+"""A new CA's certificate has to reach every gateway, which takes time."""
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -57,6 +65,7 @@ def examine(stack: Stack) -> list[Finding]:
         _flink,
         _influxd,
         _mosquitto,
+        _listener,
         _ports,
         _own_servers,
         _room,
@@ -180,14 +189,58 @@ def _mosquitto(stack: Stack) -> Iterator[Finding]:
         yield Finding("mosquitto", "wrong", f"{find_mosquitto()} can't be run", "apt install mosquitto")
         return
     shown = f"{find_mosquitto()}, {'.'.join(map(str, version))}"
-    exposed = stack.settings.mqtt.host not in LOOPBACK
-    if exposed and version < MOSQUITTO_SAFE and not is_patched(_says(["dpkg-query", "-W", "mosquitto"]) or ""):
-        mend = "listen on loopback only, or install 2.0.22 or later, or Debian's patched 2.0.11"
-        yield Finding(
-            "mosquitto", "warning", f"{shown} has known holes and listens on {stack.settings.mqtt.host}", mend
-        )
-    else:
+    exposed = exposed_at(stack.settings)
+    if not exposed or version >= MOSQUITTO_SAFE:
         yield Finding("mosquitto", "ok", shown)
+        return
+    package = _says(["dpkg-query", "-W", "-f", "${Version}", "mosquitto"]) or ""
+    if is_patched(package):
+        yield Finding("mosquitto", "ok", f"{shown}; Debian has patched its package {package.strip()}")
+        return
+    mend = "listen on loopback only, or install 2.0.22 or later, or Debian's patched 2.0.11"
+    yield Finding("mosquitto", "warning", f"{shown} has known holes and listens on {exposed}", mend)
+
+
+def exposed_at(settings: Settings) -> str:
+    """Return where other machines can reach the embedded broker; empty for nowhere."""
+    if is_gated(settings) and not parse_listen(settings.stack.listen).is_loopback:
+        return str(parse_listen(settings.stack.listen))
+    return "" if is_loopback(settings.mqtt.host) else settings.mqtt.host
+
+
+def _listener(stack: Stack) -> Iterator[Finding]:
+    """Look whether the broker can listen beyond loopback, and how long its certificate holds."""
+    settings = stack.settings
+    if not settings.stack.listen:
+        return
+    yield from listener_findings(settings, this_machine())
+    files = GatePaths(stack.folder)
+    yield from _certificate("broker's certificate", files.server, CERTIFICATE_DAYS, "tidemark up makes a new one")
+    mend = "delete ca.crt, tidemark down, tidemark up, and copy the new ca.crt to every gateway"
+    yield from _certificate("CA's certificate", files.ca, AUTHORITY_DAYS, mend)
+
+
+def listener_findings(settings: Settings, machine: Machine) -> Iterator[Finding]:
+    """Say whether these settings can open the listener on this machine."""
+    if why_not := problem_of(settings, machine):
+        yield Finding("listener", "wrong", why_not, "correct stack.listen, or the address after --listen")
+    else:
+        yield Finding("listener", "ok", f"gateways come by TLS to {parse_listen(settings.stack.listen)}")
+
+
+def _certificate(what: str, file: Path, least_days: int, mend: str) -> Iterator[Finding]:
+    from cryptography import x509
+
+    try:
+        ends = x509.load_pem_x509_certificate(file.read_bytes()).not_valid_after_utc
+    except FileNotFoundError:
+        return  # made at the first start
+    except (OSError, ValueError) as error:
+        yield Finding(what, "wrong", f"{file} can't be read ({error})", "restore it from your back-up")
+        return
+    left = (ends - datetime.now(UTC)).days
+    short = left < least_days
+    yield Finding(what, "warning" if short else "ok", f"ends on {ends:%Y-%m-%d}, in {left} days", mend if short else "")
 
 
 def _ports(stack: Stack) -> Iterator[Finding]:

@@ -7,11 +7,15 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, SecretStr
 
-from connectors.kit.settings import SETTINGS_VARIABLE, NotifierSettings, Settings
+from connectors.kit.settings import SETTINGS_VARIABLE, MonitorSettings, MqttSettings, NotifierSettings, Settings
+from deploy.local.gate.paths import GatePaths
 from deploy.local.layout import Layout
 
 MARKER = "TIDEMARK_EMBEDDED_STACK"
 """Environment variable of every process of a stack: its folder."""
+
+SERVICE_USER = "tidemark"
+"""As which Tidemark's own services log in at an embedded broker that listens beyond loopback."""
 
 SUBSCRIPTIONS_NAME = "subscriptions.yaml"
 """The stack's own subscriptions, in its folder."""
@@ -32,12 +36,32 @@ def effective(settings: Settings, folder: Path) -> Settings:
             "notifier": notifier.model_copy(
                 update={"database": database.absolute(), "subscriptions_file": _subscriptions(notifier, layout)}
             ),
-            "mqtt": _absolute(settings.mqtt, "password_file", "ca_file", "mappings_file"),
+            "mqtt": _absolute(_logged_in(settings, layout), "password_file", "ca_file", "mappings_file"),
+            "monitor": _watching(settings, layout),
             "kafka": _absolute(settings.kafka, "password_file", "ca_file"),
             "influxdb": _absolute(settings.influxdb, "token_file"),
             "flink": _absolute(settings.flink, "home"),
         }
     )
+
+
+def is_gated(settings: Settings) -> bool:
+    """Whether these settings start a broker that listens beyond loopback, and so wants a login of everybody."""
+    return bool(settings.stack.listen) and "mosquitto" in settings.stack.parts
+
+
+def _logged_in(settings: Settings, layout: Layout) -> MqttSettings:
+    if not is_gated(settings):
+        return settings.mqtt
+    login = {"username": SERVICE_USER, "password_file": GatePaths(layout.folder).service_password}
+    return settings.mqtt.model_copy(update=login)
+
+
+def _watching(settings: Settings, layout: Layout) -> MonitorSettings:
+    """Return the monitor's settings: a broker that asks for logins has its refusals counted."""
+    if not is_gated(settings) or settings.monitor.broker_log_file is not None:
+        return _absolute(settings.monitor, "broker_log_file")
+    return settings.monitor.model_copy(update={"broker_log_file": layout.log_file("mosquitto")})
 
 
 def _subscriptions(notifier: NotifierSettings, layout: Layout) -> Path:

@@ -8,15 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from connectors.kit.settings import KafkaSettings
+from connectors.kit.settings import KafkaSettings, SettingsError
 
 Check = Callable[[], str | None]
 
 PROBE_TIMEOUT_S = 2.0
 """A part that takes longer to answer on loopback counts as not healthy yet; a hung one must not hang `status`."""
 
-MQTT_CONNECT = bytes.fromhex("10 1b 0004 4d515454 04 02 000a 000f") + b"tidemark-health"
-"""MQTT 3.1.1: clean session, keep-alive 10 s."""
+MQTT_CLIENT_ID = "tidemark-health"
+MQTT_KEEPALIVE_S = 10
 MQTT_DISCONNECT = bytes.fromhex("e000")
 
 
@@ -37,17 +37,38 @@ def check_http(url: str) -> str | None:
         return f"no answer at {url} ({error})"
 
 
-def check_mqtt(host: str, port: int) -> str | None:
-    """A broker that accepts a connection, or wants a password: it works either way."""
+def mqtt_connect(username: str = "", password: str = "") -> bytes:
+    """Return an MQTT 3.1.1 CONNECT packet: clean session, keep-alive 10 s.
+
+    >>> mqtt_connect()[:12].hex()
+    '101b00044d5154540402000a'
+    """
+    texts = [MQTT_CLIENT_ID, *([username, password] if username else [])]
+    body = b"".join(len(text.encode()).to_bytes(2, "big") + text.encode() for text in texts)
+    flags = 0xC2 if username else 0x02
+    body = b"\x00\x04MQTT\x04" + bytes([flags]) + MQTT_KEEPALIVE_S.to_bytes(2, "big") + body
+    if len(body) > 127:
+        return b"\x10" + bytes([len(body) % 128 + 128, len(body) // 128]) + body
+    return b"\x10" + bytes([len(body)]) + body
+
+
+def check_mqtt(host: str, port: int, login: Callable[[], tuple[str, str]] | None = None) -> str | None:
+    """A broker that accepts a connection, or wants a password that we don't have: it works either way.
+
+    `login` gives name and password, so that the broker isn't asked in vain and counts no refusal of its own stack.
+    """
     try:
+        name, password = ("", "") if login is None else login()
         with socket.create_connection((host, port), PROBE_TIMEOUT_S) as connection:
             connection.settimeout(PROBE_TIMEOUT_S)
-            connection.sendall(MQTT_CONNECT)
+            connection.sendall(mqtt_connect(name, password))
             answer = connection.recv(4)
             connection.sendall(MQTT_DISCONNECT)
-    except OSError as error:
+    except (OSError, SettingsError) as error:
         return f"no answer at {host}:{port} ({error})"
-    return None if answer[:1] == b"\x20" else "does not speak MQTT"
+    if answer[:1] != b"\x20":
+        return "does not speak MQTT"
+    return f"refuses the login of {name}" if name and answer[3:4] != b"\x00" else None
 
 
 def check_tcp(host: str, port: int) -> str | None:

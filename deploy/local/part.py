@@ -43,6 +43,8 @@ class Part:
         How long it may take to stop before it is killed.
     start_s
         How long it may take to become healthy before `up` gives up.
+    grace_s
+        How long what it leaves behind, such as the filter of its log, may take to end by itself.
     """
 
     name: str
@@ -54,3 +56,4 @@ class Part:
     stage: int = 1
     stop_s: float = 10.0
     start_s: float = 300.0
+    grace_s: float = 0.0

@@ -46,7 +46,7 @@ def twice(uses: Iterable[PortUse]) -> list[str]:
 
 def is_free(host: str, port: int) -> bool:
     """Whether a program could listen there now."""
-    with socket.socket() as probe:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         # As the parts do: a port whose last connections linger in TIME_WAIT is free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -100,9 +100,10 @@ def _candidates() -> Iterator[int]:
 
 
 def on_free_ports(settings: Settings) -> Settings:
-    """Return the settings with every port of the embedded stack replaced by a free one on loopback."""
+    """Return the settings with every port of the embedded stack replaced by a free one on loopback, and no other."""
     ports = iter(free_ports(11))
-    stack = {name: next(ports) for name in ("kafka_controller_port", "flink_rpc_port", "influx_rpc_port")}
+    numbers = {name: next(ports) for name in ("kafka_controller_port", "flink_rpc_port", "influx_rpc_port")}
+    stack = {**numbers, "listen": ""}
     return settings.model_copy(
         update={
             "mqtt": settings.mqtt.model_copy(update={"host": "127.0.0.1", "port": next(ports)}),

@@ -21,6 +21,7 @@ from connectors.kit.settings import Settings
 from deploy.local import guard
 from deploy.local.classdata import ClassData
 from deploy.local.effective import effective, part_environment, to_toml, write_private
+from deploy.local.gate.error import GateError
 from deploy.local.layout import PROJECT, Layout
 from deploy.local.part import Launch, Part
 from deploy.local.ports import taken, twice
@@ -130,6 +131,7 @@ class Stack:
             if fresh:
                 self._delete_data(running)
             todo = [part for part in wanted if part.name not in running]
+            self._open_gate(todo)
             self._check_ports(todo)
             write_private(self.settings_file, to_toml(self.settings))
             self._ensure_supervisor()
@@ -196,6 +198,19 @@ class Stack:
         if problems:
             raise StackError("\n".join(problems))
 
+    def _open_gate(self, todo: list[Part]) -> None:
+        """Make what a listener beyond loopback needs."""
+        if not self.settings.stack.listen:
+            return  # what follows loads cryptography, which takes a while
+        from deploy.local.gate.opening import prepare
+
+        try:
+            is_new = prepare(self.settings, self.layout, self._echo)
+        except GateError as error:
+            raise StackError(str(error)) from error
+        if is_new and "mosquitto" not in {part.name for part in todo}:
+            self._echo("the broker that runs takes its new certificate with: tidemark down && tidemark up")
+
     def _ensure_supervisor(self) -> None:
         if self.is_up():
             return
@@ -234,7 +249,7 @@ class Stack:
 
     def _launch(self, part: Part) -> None:
         """Write what the part's guard needs and have the supervisor start it."""
-        self._write_spec(part.name, part.launch(), part.stop_s, 0.0)
+        self._write_spec(part.name, part.launch(), part.stop_s, part.grace_s)
         self._killed.pop(part.name, None)
         self._supervisor.start(part.name)
 
@@ -273,7 +288,7 @@ class Stack:
             for part in active:
                 self._echo(f"stopping {part.name}")
                 self._supervisor.stop(part.name)
-        limit_s = max((part.stop_s for part in active), default=0.0) + EXTRA_STOP_S
+        limit_s = max((part.stop_s + part.grace_s for part in active), default=0.0) + EXTRA_STOP_S
         deadline = time.monotonic() + limit_s
         # Asking is also what makes supervisord look: alone it wakes up once a second.
         while any(part.name in (now := self._states()) and now[part.name].state in ACTIVE for part in active):

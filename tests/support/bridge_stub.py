@@ -23,7 +23,12 @@ class BridgeStub:
     """
 
     def __init__(
-        self, port: int, lose: Callable[[str, int, int], bool] | None = None, acking: bool = True, ack_packs: int = 1
+        self,
+        port: int,
+        lose: Callable[[str, int, int], bool] | None = None,
+        acking: bool = True,
+        ack_packs: int = 1,
+        login: tuple[str, str] | None = None,
     ) -> None:
         self.packs: dict[tuple[str, str, int], bytes] = {}
         self.order: dict[tuple[str, str], list[int]] = {}
@@ -41,6 +46,8 @@ class BridgeStub:
         self._lose = lose or (lambda gateway, seq, times: False)
         self._ready = threading.Event()
         self._client = Client(CallbackAPIVersion.VERSION2, "bridge-stub", protocol=MQTTProtocolVersion.MQTTv5)
+        if login is not None:
+            self._client.username_pw_set(*login)
         self._client.on_connect = self._on_connect
         self._client.on_subscribe = lambda *_: self._ready.set()
         self._client.on_message = self._on_message

@@ -1,4 +1,5 @@
 import socket
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,9 @@ import pytest
 from connectors.kit.settings import MqttSettings, Settings, StackSettings
 from deploy.local import diagnosis
 from deploy.local.diagnosis import Finding, examine
+from deploy.local.gate.gate import Gate
+from deploy.local.gate.machine import Machine
+from deploy.local.gate.paths import GatePaths
 from deploy.local.ports import on_free_ports
 from deploy.local.stack import Stack
 
@@ -109,3 +113,30 @@ def test_a_users_own_servers_must_answer_and_their_programs_need_not_be_here(
     own = {what: finding for what, finding in found.items() if what.startswith("your ")}
     assert set(own) == {"your MQTT broker", "your Kafka", "your InfluxDB", "your Flink"}
     assert all(finding.verdict == "wrong" and finding.mend for finding in own.values())
+
+
+def test_a_listener_beyond_loopback(tmp_path: Path, programs: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(diagnosis, "this_machine", lambda: Machine("hall", ("10.0.0.5",)))
+    stack = StackSettings(listen="10.0.0.5")
+    found = findings(tmp_path, Settings(stack=stack))
+    assert found["listener"].verdict == "ok"
+    assert found["mosquitto"].verdict == "ok"
+    assert "Debian has patched its package" in found["mosquitto"].detail
+    programs["dpkg-query"] = ""
+    assert "listens on 10.0.0.5:8883" in findings(tmp_path, Settings(stack=stack))["mosquitto"].detail
+    programs["mosquitto"] = "mosquitto version 2.0.22"
+    assert findings(tmp_path, Settings(stack=stack))["mosquitto"].verdict == "ok"
+    inside = findings(tmp_path, Settings(stack=StackSettings(listen="127.0.0.1")))
+    assert inside["mosquitto"].verdict == "ok", "nobody else reaches it"
+    wrong = findings(tmp_path, Settings(stack=StackSettings(listen="10.0.0.6")))["listener"]
+    assert (wrong.verdict, "10.0.0.6 is no address" in wrong.detail) == ("wrong", True)
+
+
+def test_certificates_that_end_soon(tmp_path: Path) -> None:
+    stack = StackSettings(listen="127.0.0.1")
+    assert "CA's certificate" not in findings(tmp_path, Settings(stack=stack)), "made at the first start"
+    for days, server, ca in ((0, "ok", "ok"), (800, "warning", "ok"), (3400, "warning", "warning")):
+        Gate(GatePaths(tmp_path / str(days))).prepare(["hall"], datetime.now(UTC) - timedelta(days=days), "ca")
+        found = findings(tmp_path / str(days), Settings(stack=stack))
+        assert (found["broker's certificate"].verdict, found["CA's certificate"].verdict) == (server, ca), days
+        assert all(bool(found[what].mend) == (found[what].verdict != "ok") for what in found if "certificate" in what)
