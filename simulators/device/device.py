@@ -81,6 +81,7 @@ class Device:
         self._ready = False
         self._connect_at_ms: int | None = None
         self._ready_by_ms = 0
+        self._greeting: int | None = None
         self._mids: dict[int, int] = {}
         self._told_tables: set[str] = set()
         self._publishes = self._connections = self._refused = self._failures = 0
@@ -207,20 +208,27 @@ class Device:
         if self._connected is None or problem:
             self._lost(now_ms, f"the broker refused the subscription to acks: {problem}")
             return
-        self._ready = True
-        self._connections += 1
-        self._backoff.reset()
         self._told_tables.clear()
         self._mids.clear()
         topic = gateway_topic(self.options.site, self.options.gateway, "status")
-        link.publish(topic, self._status("online"), retain=True)
-        self._sender.connected(self._connected.receive_maximum, now_ms)
+        self._greeting = link.publish(topic, self._status("online"), retain=True)
+
+    def _greeted(self, connected: Connected, now_ms: int) -> None:
+        """Begin to send. The broker answers in order: what it retained of our acks came before this."""
+        self._greeting = None
+        self._ready = True
+        self._connections += 1
+        self._backoff.reset()
+        self._sender.connected(connected.receive_maximum, now_ms)
 
     def _puback(self, mid: int, problem: str, unheard: bool, now_ms: int) -> None:
         seq = self._mids.pop(mid, None)
         if problem:
             self._refused += 1
-            _LOG.warning("gateway %s: the broker refused pack %s: %s", self.options.gateway, seq, problem)
+            what = "a table or its status" if seq is None else f"pack {seq}"
+            _LOG.warning("gateway %s: the broker refused %s: %s", self.options.gateway, what, problem)
+        if mid == self._greeting and self._connected is not None:
+            self._greeted(self._connected, now_ms)
         if seq is None:
             return
         if problem:
@@ -298,7 +306,7 @@ class Device:
         if self._link is not None:
             self._link.abandon()
         self._link = None
-        self._connected = None
+        self._connected = self._greeting = None
         self._ready = False
         self._sender.disconnected()
         self._retry(now_ms, reason)
