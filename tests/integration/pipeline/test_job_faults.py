@@ -126,8 +126,13 @@ def begun_checkpoint(pipeline: Pipeline) -> int:
 
 
 def hanging(pipeline: Pipeline, number: int) -> list[Record]:
-    """Return the summaries written before checkpoint `number` began that no transaction has committed."""
+    """Return the summaries of checkpoint `number` that no transaction has committed.
+
+    Its barrier ends a bundle. What comes behind it is the next transaction's, and is written a bundle's time later at
+    the earliest, which is the checkpoints' interval.
+    """
     rest = pipeline.settings.flink.rest
+    own_ms = pipeline.settings.flink.checkpoint_ms - 100
 
     def completed() -> int:
         done = [one for one in flink.checkpoints(rest) if one["id"] == number and one["status"] == "COMPLETED"]
@@ -143,4 +148,4 @@ def hanging(pipeline: Pipeline, number: int) -> list[Record]:
     ends: dict[int, int] = {}
     for one in pipeline.summaries.poll(0.3).records:
         ends[one.partition] = max(one.offset, ends.get(one.partition, -1))
-    return [one for one in records if one.timestamp_ms < began_ms and one.offset > ends.get(one.partition, -1)]
+    return [one for one in records if one.timestamp_ms < began_ms + own_ms and one.offset > ends.get(one.partition, -1)]
